@@ -1,0 +1,21 @@
+import { StreamError } from "./errors.js";
+
+export type Json = string | number | boolean | null | readonly Json[] | { readonly [name: string]: Json };
+
+/**
+ * One text for one value (RFC 8785, JSON Canonicalization Scheme): members sorted by UTF-16 code units, no white space.
+ * What is named by its hash (R6) is written this way. Members that are `undefined` are left out, as in JSON.
+ *
+ * @throws StreamError `bug` for what JSON cannot hold: NaN, infinities, functions, bigints
+ */
+export function canonicalJson(value: unknown): string {
+  if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value);
+  if (typeof value === "number" && Number.isFinite(value)) return JSON.stringify(value);
+  if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;
+  if (typeof value === "object" && !ArrayBuffer.isView(value)) {
+    const members = Object.entries(value).filter(([, member]) => member !== undefined);
+    members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+    return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(",")}}`;
+  }
+  throw new StreamError("bug", `a ${typeof value} (${String(value)}) has no canonical JSON`);
+}

@@ -1,0 +1,117 @@
+import type { CheckpointId, Generation, Millis, SessionId, Sha256, TaskId } from "./ids.js";
+import type { ShardEntry, ShardTable } from "./shards.js";
+import type { SnapshotRef } from "./snapshots.js";
+import type { Stored } from "./stored.js";
+
+/** Names one manifest: R6. */
+export interface CheckpointRef {
+  readonly generation: Generation;
+  readonly checkpointId: CheckpointId;
+  readonly sha256: Sha256;
+}
+
+/** What sessions do after their ack. */
+export type Then = "continue" | "suspend" | "stop" | "finish";
+
+export type Alignment = "unaligned" | "aligned" | "at-least-once";
+
+/** A checkpoint under way. */
+export interface Pending {
+  readonly checkpointId: CheckpointId;
+  readonly savepoint: null | { readonly name: string };
+  readonly then: Then;
+  readonly alignment: Alignment;
+  readonly reason: "interval" | "handover" | "idle" | "user" | "deploy" | "end";
+  readonly triggeredAt: Millis;
+}
+
+export type KeyGroups = readonly [first: number, last: number];
+
+/** Frames that a consumer still expects (E2). */
+export interface Range {
+  readonly edge: string;
+  readonly generation: Generation;
+  readonly producer: number;
+  readonly from: number;
+  readonly to: number | null;
+  readonly keyGroups: KeyGroups;
+}
+
+/** Plain data that says how to make prepared output visible. Names its physical target: a redirect never moves what was prepared (C2). */
+export interface Committable {
+  readonly sink: string;
+  readonly target: string;
+  readonly kind: "held" | "file" | "segment";
+  readonly generation: Generation;
+  /** The epoch in which it was prepared: part of the version of its writes (W1). */
+  readonly epoch: CheckpointId;
+  /** The checkpoint that it was prepared for. It may have been aborted: whichever later one completes covers it (C1). */
+  readonly checkpointId: CheckpointId;
+  readonly task: TaskId;
+  readonly index: number;
+  readonly body: Stored;
+  readonly finalKey: string | null;
+  readonly records: number;
+}
+
+export interface AckFigures {
+  readonly cutAt: Millis;
+  readonly ackedAt: Millis;
+  /** Of this task in this generation, since its state began: totals of the lineage, so that a checkpoint says how many records it reflects. */
+  readonly recordsIn: number;
+  readonly recordsOut: number;
+  /** Bytes written for this ack: snapshot and committables. */
+  readonly bytes: number;
+  readonly requests: Readonly<Record<string, number>>;
+}
+
+/** The fact that a task's part of a checkpoint is durable (B3). Created once. */
+export interface Ack {
+  readonly format: 1;
+  readonly generation: Generation;
+  readonly checkpointId: CheckpointId;
+  readonly task: TaskId;
+  readonly session: SessionId;
+  readonly keyGroups: KeyGroups;
+  readonly snapshot: SnapshotRef;
+  /** By source name. */
+  readonly positions: Readonly<Record<string, readonly { readonly shardId: string; readonly at: ShardEntry["at"] }[]>>;
+  readonly sent: Readonly<Record<string, number>>;
+  readonly expected: readonly Range[];
+  /** C1: every committable not yet confirmed committed. By reference where the list is long. */
+  readonly committables: readonly Committable[] | Stored;
+  readonly wakeAt: Millis | null;
+  readonly finished: boolean;
+  readonly idle: boolean;
+  readonly figures: AckFigures;
+}
+
+/** The fold of all acks of a checkpoint (B4). */
+export interface Manifest {
+  readonly format: 1;
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly generation: Generation;
+  readonly generationRecord: Sha256;
+  readonly fingerprint: Sha256;
+  readonly checkpointId: CheckpointId;
+  readonly savepoint: string | null;
+  readonly then: Then;
+  readonly alignment: Alignment;
+  readonly triggeredAt: Millis;
+  readonly previous: CheckpointRef | null;
+  readonly origin: CheckpointRef | null;
+  readonly shards: ShardTable;
+  readonly tasks: readonly Ack[];
+  readonly wakeAt: Millis | null;
+}
+
+declare const permit: unique symbol;
+/**
+ * Proof that a checkpoint was seen complete: {@link Committable}s that it covers may be committed (C2).
+ * Only the code that observed R1 can make one.
+ */
+export interface CommitPermit {
+  readonly [permit]: true;
+  readonly completed: CheckpointRef;
+}

@@ -1,0 +1,41 @@
+/** What the caller of a failed operation does next; see {@link StreamError}. */
+export type ErrorKind =
+  | "transient" // try again
+  | "ambiguous" // it may have happened: read back, then decide (R5)
+  | "fenced" // another generation or session has taken over: stop quietly
+  | "invalid" // the pipeline, its input or its configuration must be mended by a person
+  | "corrupt" // stored bytes are not what was written: page a person
+  | "bug"; // an invariant of ours is broken: crash
+
+/**
+ * The one error class of the library. Its `kind` says what the caller does; its message says what was wrong, where, and what to do.
+ *
+ * @example
+ * throw new StreamError("corrupt", `snapshot ${key}: SHA-256 differs`, { cause });
+ */
+export class StreamError extends Error {
+  override readonly name = "StreamError";
+  constructor(
+    readonly kind: ErrorKind,
+    message: string,
+    options?: { readonly cause?: unknown },
+  ) {
+    super(message, options);
+  }
+}
+
+/** The error as a StreamError: unknown failures are bugs, and keep their cause. */
+export function asStreamError(error: unknown): StreamError {
+  if (error instanceof StreamError) return error;
+  return new StreamError("bug", error instanceof Error ? error.message : String(error), { cause: error });
+}
+
+/** For the `default` of a switch over a union: the compiler proves that it is never reached. */
+export function unreachable(value: never): never {
+  throw new StreamError("bug", `unreachable: ${JSON.stringify(value)}`);
+}
+
+/** Throws a `bug` where an invariant of ours does not hold. */
+export function invariant(holds: boolean, message: string): asserts holds {
+  if (!holds) throw new StreamError("bug", message);
+}

@@ -1,0 +1,154 @@
+import type { CheckpointRef, Pending } from "./checkpoints.js";
+import type { CheckpointId, Generation, Millis, SessionId, Sha256, TaskId } from "./ids.js";
+import type { ShardTable } from "./shards.js";
+
+export type Status =
+  | "running"
+  | "suspending"
+  | "suspended"
+  | "stopping"
+  | "stopped"
+  | "finishing"
+  | "finished"
+  | "failed";
+
+/** Why a generation ended. `checkpointId` is what was complete then: failures with progress between them are no crash loop. */
+export interface Failure {
+  readonly generation: Generation;
+  readonly at: Millis;
+  readonly task: TaskId | null;
+  readonly kind: string;
+  readonly message: string;
+  readonly checkpointId: CheckpointId;
+}
+
+export const failuresMax = 10;
+
+/** The one item per pipeline that decides, changed only by compare-and-set on its version (PROTOCOL, section 3). */
+export interface Head {
+  readonly format: 1;
+  /** 6 random bytes, hex; drawn when the head is first created. */
+  readonly incarnation: string;
+  readonly generation: Generation;
+  readonly generationRecord: Sha256;
+  readonly openedAt: Millis;
+  readonly origin: CheckpointRef | null;
+  readonly pending: Pending | null;
+  readonly completed: CheckpointRef | null;
+  readonly lastTriggeredAt: Millis;
+  readonly endedAt: Millis | null;
+  readonly nextCheckpointId: CheckpointId;
+  readonly status: Status;
+  readonly consecutiveAborts: number;
+  /** Tips that an opening abandoned, that is only where its origin was not `completed` (R7). */
+  readonly left: readonly CheckpointRef[];
+  readonly floor: CheckpointId;
+  readonly savepoints: readonly (CheckpointRef & { readonly name: string })[];
+  readonly failures: readonly Failure[];
+}
+
+export type SinkMode =
+  | { readonly kind: "normal" }
+  | { readonly kind: "redirect"; readonly suffix: string }
+  | { readonly kind: "dry-run" }
+  | { readonly kind: "overwrite" };
+
+/** What people want; an item of its own, so that no wish waits for the protocol. Changed by compare-and-set. */
+export interface Desired {
+  readonly format: 1;
+  readonly state: "running" | "suspended" | "stopped";
+  readonly code: { readonly deployment: number; readonly functionVersion: string; readonly fingerprint: Sha256 };
+  readonly rejected: readonly number[];
+  readonly request: {
+    readonly id: string;
+    readonly kind: "restore" | "savepoint" | "restart";
+    readonly from: CheckpointRef | null;
+    readonly sinks: Readonly<Record<string, SinkMode>>;
+    readonly dropped: readonly string[];
+  } | null;
+}
+
+/** Content-addressed, selected by `head.generationRecord` (R6). */
+export interface GenerationRecord {
+  readonly format: 1;
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly generation: Generation;
+  readonly reason: "start" | "failure" | "wake" | "rescale" | "deploy" | "replay";
+  readonly requestId: string | null;
+  readonly origin: CheckpointRef | null;
+  readonly fingerprint: Sha256;
+  readonly functionVersion: string;
+  readonly library: string;
+  readonly stages: readonly { readonly name: string; readonly tasks: number; readonly operators: readonly string[] }[];
+  /** P0: only where origin is null; copied from generation to generation until the first checkpoint. */
+  readonly shards: ShardTable | null;
+  readonly dropped: readonly string[];
+  readonly sinks: Readonly<Record<string, SinkMode>>;
+}
+
+/** One session at a time runs a task: key (incarnation, generation, task). Passed on only by release (R4). */
+export interface Lease {
+  readonly format: 1;
+  readonly generation: Generation;
+  readonly task: TaskId;
+  /** What the next session starts from: this generation's ack of that id; null = the origin. */
+  readonly ack: CheckpointId | null;
+  readonly holder:
+    | { readonly kind: "free"; readonly since: Millis }
+    | {
+        readonly kind: "held";
+        readonly session: SessionId;
+        readonly requestId: string;
+        readonly since: Millis;
+        readonly deadline: Millis;
+      }
+    | { readonly kind: "failed"; readonly session: SessionId; readonly failure: string; readonly message: string }
+    | { readonly kind: "done"; readonly committed: CheckpointId };
+}
+
+/** Advisory: one writer, plain put. A lost or late one costs time only. */
+export interface Progress {
+  readonly format: 1;
+  readonly generation: Generation;
+  readonly task: TaskId;
+  readonly session: SessionId;
+  readonly seq: number;
+  readonly at: Millis;
+  readonly epoch: CheckpointId;
+  /** Something changed since the last cut: a checkpoint is worth its price (B1). */
+  readonly changed: boolean;
+  readonly idleSince: Millis | null;
+  readonly behindMillis: number;
+  /** Records in, over the lineage. */
+  readonly records: number;
+  readonly taken: Readonly<Record<string, number>>;
+  /** Completed checkpoints with output not yet committed. */
+  readonly uncommitted: number;
+  /** All sources of this task are bounded and read to their end. */
+  readonly sourcesFinished: boolean;
+  /** The session's reserve of time has begun: it asks for a checkpoint (N1). */
+  readonly handover: boolean;
+}
+
+/** What an invocation of a task carries. Everything else is read. */
+export interface Invocation {
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly generation: Generation;
+  readonly task: TaskId;
+  readonly leaseVersion: number;
+}
+
+/** What a supervisor is called with: nothing (its schedule), or what became of an invocation. */
+export interface SupervisorCall {
+  readonly pipeline: string;
+  readonly report: FailureReport | null;
+}
+
+/** An invocation that ended badly, as the failure destination or the session itself says it. */
+export interface FailureReport {
+  readonly invocation: Invocation;
+  readonly kind: string;
+  readonly message: string;
+}

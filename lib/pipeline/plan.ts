@@ -1,0 +1,89 @@
+import type { Json } from "../model/canonical-json.js";
+import type { Alignment } from "../model/checkpoints.js";
+import type { Millis, Sha256 } from "../model/ids.js";
+import type { Sink } from "./sink.js";
+import type { Source, SourceConfig } from "./source.js";
+
+export type NodeId = number;
+
+/** State as it is declared: plain data. `initial` only for values. */
+export interface StateDeclaration {
+  readonly kind: "value" | "list" | "map";
+  readonly initial?: Json;
+}
+
+/** One step of the graph. `input` is the step before; inputs have lower ids. */
+export type PlanNode =
+  | {
+      readonly id: NodeId;
+      readonly kind: "source";
+      readonly name: string;
+      readonly source: { readonly kind: string; readonly config: SourceConfig };
+    }
+  | { readonly id: NodeId; readonly kind: "map" | "filter" | "flatMap" | "keyBy"; readonly input: NodeId }
+  | {
+      readonly id: NodeId;
+      readonly kind: "process";
+      readonly name: string;
+      readonly version: number;
+      readonly input: NodeId;
+      readonly state: Readonly<Record<string, StateDeclaration>>;
+    }
+  | {
+      readonly id: NodeId;
+      readonly kind: "reduce";
+      readonly name: string;
+      readonly version: number;
+      readonly input: NodeId;
+    }
+  | {
+      readonly id: NodeId;
+      readonly kind: "sink";
+      readonly name: string;
+      readonly input: NodeId;
+      readonly sink: { readonly kind: string; readonly config: Json };
+    };
+
+/** The graph as JSON: what the fingerprint is of. Holds no physical name, so that one value serves every environment. */
+export interface PlanGraph {
+  readonly format: 1;
+  readonly name: string;
+  readonly nodes: readonly PlanNode[];
+}
+
+/** The options with their defaults, in milliseconds. Not part of the fingerprint. */
+export interface PlanSettings {
+  readonly parallelism: number;
+  readonly interval: Millis;
+  readonly timeout: Millis;
+  readonly minPause: Millis;
+  readonly tolerableFailures: number;
+  readonly retained: number;
+  readonly mode: "exactly-once" | "at-least-once";
+  readonly alignment: Alignment;
+  /** The part of a session's time that is kept for handing over (N1). */
+  readonly reserve: Millis;
+  readonly restart: {
+    /** Failures without a completed checkpoint between them, inside the window, until the pipeline counts as failed. */
+    readonly attempts: number;
+    readonly window: Millis;
+    readonly initialDelay: Millis;
+    readonly maxDelay: Millis;
+  };
+  readonly suspendAfter: Millis | null;
+  readonly onBadRecord: "fail";
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: functions of users, of every type; the builder has checked how they fit
+export type UserFunction = (...args: any[]) => unknown;
+
+/** A pipeline as the runtime, the command line and the construct see it: a frozen graph and a table of functions by node. */
+export interface Plan {
+  readonly graph: PlanGraph;
+  readonly fingerprint: Sha256;
+  readonly settings: PlanSettings;
+  /** Of map, filter, flatMap, keyBy, process (`onRecord`) and reduce (`merge`). */
+  readonly functions: ReadonlyMap<NodeId, UserFunction>;
+  readonly sources: ReadonlyMap<string, Source<unknown>>;
+  readonly sinks: ReadonlyMap<string, Sink<never>>;
+}

@@ -1,0 +1,16 @@
+import type { Blobs } from "./blobs.js";
+import type { Clock } from "./clock.js";
+import type { Functions } from "./functions.js";
+import type { Log } from "./log.js";
+import type { Registers } from "./registers.js";
+import type { Tables } from "./tables.js";
+
+/** All that the system needs from outside, so that all of it can run on memory under a seeded scheduler. */
+export interface World {
+  readonly clock: Clock;
+  readonly registers: Registers;
+  readonly blobs: Blobs;
+  readonly log: Log;
+  readonly tables: Tables;
+  readonly functions: Functions;
+}
