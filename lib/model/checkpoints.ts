@@ -11,7 +11,7 @@ export interface CheckpointRef {
 }
 
 /** What sessions do after their ack. */
-export type Then = "continue" | "suspend" | "stop" | "finish";
+export type AndThen = "continue" | "suspend" | "stop" | "finish";
 
 export type Alignment = "unaligned" | "aligned" | "at-least-once";
 
@@ -19,7 +19,7 @@ export type Alignment = "unaligned" | "aligned" | "at-least-once";
 export interface Pending {
   readonly checkpointId: CheckpointId;
   readonly savepoint: null | { readonly name: string };
-  readonly then: Then;
+  readonly andThen: AndThen;
   readonly alignment: Alignment;
   readonly reason: "interval" | "handover" | "idle" | "user" | "deploy" | "end";
   readonly triggeredAt: Millis;
@@ -96,7 +96,7 @@ export interface Manifest {
   readonly fingerprint: Sha256;
   readonly checkpointId: CheckpointId;
   readonly savepoint: string | null;
-  readonly then: Then;
+  readonly andThen: AndThen;
   readonly alignment: Alignment;
   readonly triggeredAt: Millis;
   readonly previous: CheckpointRef | null;

@@ -10,19 +10,19 @@ const unitMillis: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_00
  * A duration in milliseconds.
  *
  * @param what where the text stands, for the error message, such as `pipeline "p": checkpoint.interval`
- * @throws StreamError `invalid` where the text is not a positive number and a unit
+ * @throws StreamError `invalid` where the text is not a number and a unit, or less than half a millisecond
  * @example parseDuration("1.5s", "interval")   // 1500
  */
 export function parseDuration(text: string, what: string): Millis {
   const match = /^(\d+(?:\.\d+)?)(ms|s|m|h)$/.exec(text);
-  const size = Number(match?.[1]) * (unitMillis[match?.[2] ?? ""] ?? Number.NaN);
-  if (!(size > 0 && Number.isFinite(size))) {
+  const size = Math.round(Number(match?.[1]) * (unitMillis[match?.[2] ?? ""] ?? Number.NaN));
+  if (!(size > 0 && Number.isSafeInteger(size))) {
     throw new StreamError(
       "invalid",
-      `${what}: "${text}" is not a duration; write a number and ms, s, m or h, such as "10s"`,
+      `${what}: "${text}" is not a duration; write a number and ms, s, m or h, at least 1 ms, such as "10s"`,
     );
   }
-  return millis(Math.round(size));
+  return millis(size);
 }
 
 /** A length of time for people: "340 ms", "12.5 s", "3 min", "2 h". */

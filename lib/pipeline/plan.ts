@@ -87,3 +87,8 @@ export interface Plan {
   readonly sources: ReadonlyMap<string, Source<unknown>>;
   readonly sinks: ReadonlyMap<string, Sink<never>>;
 }
+
+export type StatefulNode = Extract<PlanNode, { readonly kind: "process" | "reduce" }>;
+
+/** Whether the node has keyed state, addressed by its name. */
+export const hasState = (node: PlanNode): node is StatefulNode => node.kind === "process" || node.kind === "reduce";

@@ -1,0 +1,199 @@
+import type { Pending } from "../model/checkpoints.js";
+import { asStreamError, invariant, StreamError } from "../model/errors.js";
+import type { Failure, FailureReport, GenerationRecord, Head, Progress } from "../model/head.js";
+import type { Millis, Sha256, TaskId } from "../model/ids.js";
+import type { Functions } from "../ports/functions.js";
+import type { LogShard } from "../ports/log.js";
+import { type Decider, type Decision, decide, lookAgainAt } from "./decide.js";
+import { emptyCache, type FactCache, type Facts, readFacts } from "./facts.js";
+import { foldManifest, gatherAcks, shardsBefore, tasksOf } from "./fold.js";
+import { type OpeningContext, prepareRecord } from "./opening.js";
+import { repeat } from "./repeat.js";
+import { needsListing } from "./shard-table.js";
+import { swapHead, type Versioned, writeGenerationRecord, writeManifest, writeMarker } from "./store.js";
+import * as transitions from "./transitions.js";
+
+/** Reads facts, decides, acts, until nothing is left to do. The session of task 0 has one, the supervisor another (R3). */
+export interface Coordinator extends OpeningContext {
+  readonly functions: Functions;
+  readonly decider: Decider;
+  readonly memory: CoordinatorMemory;
+}
+
+/** What saves a request; nothing rests on it. */
+export interface CoordinatorMemory {
+  readonly facts: FactCache;
+  /** Hash of the last checkpoint whose marker this coordinator knows to stand in the bucket. */
+  markedSha256: Sha256 | null;
+}
+
+export const emptyMemory = (): CoordinatorMemory => ({ facts: emptyCache(), markedSha256: null });
+
+export interface Coordinated {
+  /** The head as it was when nothing more was to be done. */
+  readonly head: Versioned<Head> | null;
+  readonly facts: Facts;
+  /** When to look again at the latest, where a decision waits for a time. */
+  readonly lookAgainAt: Millis | null;
+}
+
+const stepsMax = 12;
+
+/**
+ * @param reports failures that the caller was told of
+ * @param own the caller's progress, newer than what it has put
+ * @throws StreamError where a start or restore that a person asked for cannot be
+ */
+export async function coordinate(
+  coordinator: Coordinator,
+  reports: readonly FailureReport[],
+  own: Progress | null,
+): Promise<Coordinated> {
+  for (let step = 1; ; step++) {
+    const facts = withOwn(await readFacts(coordinator.store, coordinator.memory.facts, reports), own);
+    const decision = decide(facts, coordinator.decider);
+    if (decision.kind === "nothing") return { head: facts.head, facts, lookAgainAt: lookAgainAt(decision) };
+    invariant(step < stepsMax, `the coordinator of ${coordinator.store.pipeline} comes to no end: ${decision.kind}`);
+    await perform(coordinator, facts, decision);
+    if (decision.kind === "invoke") return { head: facts.head, facts, lookAgainAt: null };
+  }
+}
+
+function withOwn(facts: Facts, own: Progress | null): Facts {
+  if (own === null || facts.head?.value.generation !== own.generation) return facts;
+  return { ...facts, progress: new Map([...facts.progress, [own.task, own]]) };
+}
+
+async function perform(
+  coordinator: Coordinator,
+  facts: Facts,
+  decision: Exclude<Decision, { readonly kind: "nothing" }>,
+): Promise<void> {
+  if (decision.kind === "open") return open(coordinator, facts, decision);
+  invariant(facts.head !== null && facts.record !== null, `${decision.kind} without a head`);
+  const { version, value: head } = facts.head;
+  switch (decision.kind) {
+    case "complete":
+      return complete(coordinator, facts, decision.pending);
+    case "invoke":
+      return invoke(coordinator, head, decision.task, decision.leaseVersion);
+    case "trigger":
+      return tryHead(coordinator, version, transitions.trigger(head, decision.pending));
+    case "abort":
+      return tryHead(coordinator, version, transitions.abort(head));
+    case "settle":
+      return tryHead(coordinator, version, transitions.settle(head, decision.status, facts.now));
+    case "fail":
+      return tryHead(coordinator, version, transitions.fail(head, decision.failure, facts.now));
+  }
+}
+
+/** Won, lost, or without an answer: the facts are read again, and the item says (R5). */
+async function tryHead(coordinator: Coordinator, version: number | null, head: Head): Promise<void> {
+  try {
+    await swapHead(coordinator.store, version, head);
+  } catch (error) {
+    if (!(error instanceof StreamError) || (error.kind !== "ambiguous" && error.kind !== "transient")) throw error;
+  }
+}
+
+/** B4, R1: fold, write, move the head, mark. */
+async function complete(coordinator: Coordinator, facts: Facts, pending: Pending): Promise<void> {
+  const { store, memory } = coordinator;
+  invariant(facts.head !== null && facts.record !== null, "R1: complete without a head");
+  const { version, value: head } = facts.head;
+  const acks = gatherAcks(facts.record, facts.acks, facts.completed);
+  invariant(acks !== null, "B4: complete without all acks");
+  const previous =
+    head.completed === null || facts.completed === null ? null : { ref: head.completed, manifest: facts.completed };
+  const listed = await listShards(coordinator, facts.record, facts, acks);
+  const manifest = foldManifest({
+    record: facts.record,
+    recordHash: head.generationRecord,
+    pending,
+    acks,
+    previous,
+    listed,
+  });
+  const ref = await writeManifest(store, manifest);
+  const next = transitions.complete(head, ref);
+  invariant(next !== null, "R1: the facts were decided on, so its condition holds in them");
+  if (previous !== null && memory.markedSha256 !== previous.ref.sha256) {
+    await writeMarker(store, head.incarnation, previous.ref);
+  }
+  const swapped = await swapHead(store, version, next).catch(() => null);
+  if (swapped?.kind !== "swapped") return;
+  memory.facts.completed = { hash: ref.sha256, manifest };
+  await writeMarker(store, head.incarnation, ref);
+  memory.markedSha256 = ref.sha256;
+}
+
+async function listShards(
+  coordinator: Coordinator,
+  record: GenerationRecord,
+  facts: Facts,
+  acks: Parameters<typeof needsListing>[1],
+): Promise<Readonly<Record<string, readonly LogShard[]>>> {
+  const listed: Record<string, readonly LogShard[]> = {};
+  const table = shardsBefore(record, facts.completed);
+  for (const [name, source] of coordinator.plan.sources) {
+    const before = table[name];
+    if (before === undefined || !needsListing(before, acks, name)) continue;
+    const stream = coordinator.bindStream(source.config.stream);
+    listed[name] = await repeat(coordinator.store.clock, () => coordinator.log.shards(stream));
+  }
+  return listed;
+}
+
+/** R2: the record first, under its hash; then the head; then the sessions. */
+async function open(
+  coordinator: Coordinator,
+  facts: Facts,
+  decision: Extract<Decision, { readonly kind: "open" }>,
+): Promise<void> {
+  const { store } = coordinator;
+  invariant(facts.desired !== null, "a generation is opened because somebody wants it");
+  const head = facts.head?.value ?? null;
+  const incarnation = head?.incarnation ?? Buffer.from(store.clock.random(6)).toString("hex");
+  const opening = { reason: decision.reason, origin: decision.origin, incarnation };
+  const record = await prepareRecord(coordinator, head, facts.record, facts.desired, opening).catch((error) =>
+    cannotOpen(coordinator, facts, decision.failure, error),
+  );
+  if (record === null) return;
+  const generationRecord = await writeGenerationRecord(store, record);
+  const at = { generationRecord, origin: decision.origin, now: facts.now, failure: decision.failure };
+  const next = head === null ? transitions.createHead(incarnation, at) : transitions.openGeneration(head, at);
+  await tryHead(coordinator, facts.head?.version ?? null, next);
+  const after = await readFacts(store, coordinator.memory.facts, []);
+  // The item says whether our opening stands; invoking twice does no harm (R4), not at all costs ten seconds.
+  if (after.head?.value.generationRecord !== generationRecord || after.record === null) return;
+  for (const task of tasksOf(after.record))
+    await invoke(coordinator, after.head.value, task, after.leases.get(task)?.version ?? 0);
+}
+
+/** A restart that cannot be is the pipeline's failure; a start that a person asked for is theirs to hear of. */
+async function cannotOpen(
+  coordinator: Coordinator,
+  facts: Facts,
+  failure: Failure | null,
+  error: unknown,
+): Promise<null> {
+  const cause = asStreamError(error);
+  if (failure === null || facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
+  const why = { ...failure, kind: cause.kind, message: `${cause.message} (after: ${failure.message})` };
+  await tryHead(coordinator, facts.head.version, transitions.fail(facts.head.value, why, facts.now));
+  return null;
+}
+
+/** An invocation that is lost is made again by whoever finds the lease free (R5). */
+async function invoke(coordinator: Coordinator, head: Head, task: TaskId, leaseVersion: number): Promise<void> {
+  const { store, functions } = coordinator;
+  const invocation = {
+    pipeline: store.pipeline,
+    incarnation: head.incarnation,
+    generation: head.generation,
+    task,
+    leaseVersion,
+  };
+  await repeat(store.clock, () => functions.invokeTask(coordinator.decider.functionVersion, invocation));
+}

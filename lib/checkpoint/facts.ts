@@ -1,0 +1,80 @@
+import type { Ack, Manifest } from "../model/checkpoints.js";
+import type { Desired, FailureReport, GenerationRecord, Head, Lease, Progress } from "../model/head.js";
+import type { Millis, TaskId } from "../model/ids.js";
+import { tasksOf } from "./fold.js";
+import * as store from "./store.js";
+
+/** All that a decision rests on, read in one go: the head first, so that whatever is decided is from a version no newer than the rest. */
+export interface Facts {
+  readonly now: Millis;
+  readonly desired: Desired | null;
+  readonly head: store.Versioned<Head> | null;
+  readonly record: GenerationRecord | null;
+  /** Of the head's generation; a task whose lease was never taken has none. */
+  readonly leases: ReadonlyMap<TaskId, store.Versioned<Lease>>;
+  readonly progress: ReadonlyMap<TaskId, Progress>;
+  /** Of the pending checkpoint. */
+  readonly acks: readonly Ack[];
+  /** The manifest of `head.completed`. */
+  readonly completed: Manifest | null;
+  readonly reports: readonly FailureReport[];
+}
+
+/** What stays the same under a name, kept between two readings of the facts. */
+export interface FactCache {
+  record: { readonly hash: string; readonly record: GenerationRecord } | null;
+  completed: { readonly hash: string; readonly manifest: Manifest } | null;
+}
+
+export const emptyCache = (): FactCache => ({ record: null, completed: null });
+
+export async function readFacts(
+  from: store.CheckpointStore,
+  cache: FactCache,
+  reports: readonly FailureReport[],
+): Promise<Facts> {
+  const head = await store.readHead(from);
+  const desired = (await store.readDesired(from))?.value ?? null;
+  const base = { now: from.clock.now(), desired, head, reports };
+  if (head === null)
+    return { ...base, record: null, leases: new Map(), progress: new Map(), acks: [], completed: null };
+  const { incarnation, generation, pending } = head.value;
+  const record = await cachedRecord(from, cache, head.value);
+  const tasks = tasksOf(record);
+  const [leases, progress, acks, completed] = await Promise.all([
+    Promise.all(tasks.map((task) => store.readLease(from, incarnation, generation, task))),
+    Promise.all(tasks.map((task) => store.readProgress(from, incarnation, generation, task))),
+    pending === null ? [] : store.listAcks(from, incarnation, generation, pending.checkpointId),
+    cachedManifest(from, cache, head.value),
+  ]);
+  return { ...base, record, leases: byTask(tasks, leases), progress: byTask(tasks, progress), acks, completed };
+}
+
+async function cachedRecord(from: store.CheckpointStore, cache: FactCache, head: Head): Promise<GenerationRecord> {
+  if (cache.record?.hash !== head.generationRecord) {
+    cache.record = { hash: head.generationRecord, record: await store.readGenerationRecord(from, head) };
+  }
+  return cache.record.record;
+}
+
+export async function cachedManifest(
+  from: store.CheckpointStore,
+  cache: FactCache,
+  head: Head,
+): Promise<Manifest | null> {
+  if (head.completed === null) return null;
+  if (cache.completed?.hash !== head.completed.sha256) {
+    const manifest = await store.readManifest(from, head.incarnation, head.completed);
+    cache.completed = { hash: head.completed.sha256, manifest };
+  }
+  return cache.completed.manifest;
+}
+
+function byTask<T>(tasks: readonly TaskId[], values: readonly (T | null)[]): ReadonlyMap<TaskId, T> {
+  const map = new Map<TaskId, T>();
+  tasks.forEach((task, index) => {
+    const value = values[index];
+    if (value !== null && value !== undefined) map.set(task, value);
+  });
+  return map;
+}

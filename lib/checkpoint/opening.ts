@@ -1,0 +1,130 @@
+import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
+import { StreamError } from "../model/errors.js";
+import type { Desired, GenerationRecord, Head } from "../model/head.js";
+import { generation } from "../model/ids.js";
+import type { ShardTable, SourceTable } from "../model/shards.js";
+import { hasState, type Plan } from "../pipeline/plan.js";
+import type { Source } from "../pipeline/source.js";
+import type { Log } from "../ports/log.js";
+import { firstTable } from "./shard-table.js";
+import { type CheckpointStore, readManifest } from "./store.js";
+
+export interface OpeningContext {
+  readonly store: CheckpointStore;
+  readonly log: Log;
+  readonly plan: Plan;
+  readonly library: string;
+  /** The physical name of a logical stream. */
+  readonly bindStream: (logical: string) => string;
+}
+
+/** The names of what a stage runs: operators that have state, and its sinks. */
+export function operatorsOf(plan: Plan): readonly string[] {
+  return plan.graph.nodes.filter(hasState).map((node) => node.name);
+}
+
+/**
+ * The record of the next generation. What is wrong with the restore is found here, before the opening, so that it fences nothing.
+ *
+ * @throws StreamError `invalid`: state of an unknown operator (P2), a stream that is absent or was made anew; `corrupt`: P3
+ */
+export async function prepareRecord(
+  context: OpeningContext,
+  head: Head | null,
+  previous: GenerationRecord | null,
+  desired: Desired,
+  opening: {
+    readonly reason: GenerationRecord["reason"];
+    readonly origin: CheckpointRef | null;
+    readonly incarnation: string;
+  },
+): Promise<GenerationRecord> {
+  const { plan, store } = context;
+  const { origin, incarnation } = opening;
+  const manifest = origin === null ? null : await readManifest(store, incarnation, origin);
+  const dropped = desired.request?.dropped ?? previous?.dropped ?? [];
+  if (manifest !== null) checkState(plan, manifest, dropped);
+  return {
+    format: 1,
+    pipeline: store.pipeline,
+    incarnation,
+    generation: generation((head?.generation ?? 0) + 1),
+    reason: opening.reason,
+    requestId: desired.request?.id ?? null,
+    origin,
+    fingerprint: plan.fingerprint,
+    functionVersion: desired.code.functionVersion,
+    library: context.library,
+    stages: [{ name: "main", tasks: plan.settings.parallelism, operators: operatorsOf(plan) }],
+    shards: await resolveStarts(context, previous, manifest),
+    dropped,
+    sinks: desired.request?.sinks ?? previous?.sinks ?? {},
+  };
+}
+
+/** P2. */
+function checkState(plan: Plan, manifest: Manifest, dropped: readonly string[]): void {
+  const known = new Set([...operatorsOf(plan), ...dropped]);
+  const files = manifest.tasks.flatMap((ack) => [
+    ...(ack.snapshot.base === null ? [] : [ack.snapshot.base]),
+    ...ack.snapshot.deltas,
+  ]);
+  const unknown = new Set(
+    files.flatMap((file) => file.slices.map((slice) => slice.operator)).filter((name) => !known.has(name)),
+  );
+  if (unknown.size === 0) return;
+  const list = [...unknown].map((name) => `"${name}"`).join(", ");
+  throw new StreamError(
+    "invalid",
+    `pipeline "${plan.graph.name}": checkpoint ${manifest.checkpointId} has state of ${list}, which the pipeline does not have (P2): was an operator renamed? Its name is the address of its state`,
+  );
+}
+
+/** P0: a source that no checkpoint knows starts where it says; once resolved, later generations copy it. */
+async function resolveStarts(
+  context: OpeningContext,
+  previous: GenerationRecord | null,
+  manifest: Manifest | null,
+): Promise<ShardTable | null> {
+  const tables: Record<string, SourceTable> = {};
+  for (const [name, source] of context.plan.sources) {
+    const stream = await describeStream(context, name, source);
+    const known = manifest?.shards[name] ?? previous?.shards?.[name];
+    if (known !== undefined) checkSameStream(name, known, stream);
+    if (manifest?.shards[name] !== undefined) continue;
+    tables[name] = known ?? (await resolveStart(context, source, stream));
+  }
+  return Object.keys(tables).length === 0 ? null : tables;
+}
+
+type FoundStream = Extract<Awaited<ReturnType<Log["describe"]>>, { readonly kind: "found" }>;
+
+async function describeStream(context: OpeningContext, name: string, source: Source<unknown>): Promise<FoundStream> {
+  const stream = context.bindStream(source.config.stream);
+  const found = await context.log.describe(stream);
+  if (found.kind === "found") return found;
+  throw new StreamError(
+    "invalid",
+    `source "${name}": there is no stream "${stream}"; create it, or bind "${source.config.stream}" to another name`,
+  );
+}
+
+function checkSameStream(name: string, known: SourceTable, stream: FoundStream): void {
+  if (known.streamArn === stream.arn && known.createdAt === stream.createdAt) return;
+  throw new StreamError(
+    "invalid",
+    `source "${name}": the stream ${stream.arn} is not the one that the checkpoint has positions in (made ${new Date(known.createdAt).toISOString()}, this one ${new Date(stream.createdAt).toISOString()}): its sequence numbers mean nothing here; bind the old stream, or start under another pipeline name`,
+  );
+}
+
+/** LATEST becomes the server's time before the shards are listed, so that a split between the two loses nothing. */
+async function resolveStart(
+  context: OpeningContext,
+  source: Source<unknown>,
+  stream: FoundStream,
+): Promise<SourceTable> {
+  const { start } = source.config;
+  const resolved = start === "latest" ? stream.serverNow : start;
+  const listed = await context.log.shards(context.bindStream(source.config.stream));
+  return firstTable({ streamArn: stream.arn, createdAt: stream.createdAt, start: resolved }, listed);
+}

@@ -1,0 +1,119 @@
+import type { Ack } from "../model/checkpoints.js";
+import { invariant } from "../model/errors.js";
+import { millis } from "../model/ids.js";
+import type { Position, ShardEntry, ShardTable, SourceTable } from "../model/shards.js";
+import type { LogShard } from "../ports/log.js";
+
+// K3. The table is kept whole in every manifest; what the fold adds or drops depends on the table, the acks and a list of
+// shards alone, and an old list is safe: a child that is not listed yet enters with a later checkpoint.
+
+/** The shards that a source begins with: those listed whose parents are gone (P0). Their children enter as K3 says. */
+export function firstTable(
+  source: Pick<SourceTable, "streamArn" | "createdAt" | "start">,
+  listed: readonly LogShard[],
+): SourceTable {
+  const names = new Set(listed.map((shard) => shard.shardId));
+  const roots = listed.filter((shard) => !shard.parents.some((parent) => names.has(parent)));
+  const position: Position =
+    source.start === "horizon"
+      ? { kind: "horizon", readTo: null }
+      : { kind: "timestamp", at: source.start, readTo: source.start };
+  return { ...source, shards: sorted(roots.map((shard) => ({ ...describe(shard), at: { kind: "open", position } }))) };
+}
+
+/** The table after a checkpoint: positions of the acks, children that may enter, finished entries that may leave. */
+export function foldShards(
+  table: ShardTable,
+  acks: readonly Ack[],
+  listed: Readonly<Record<string, readonly LogShard[]>>,
+): ShardTable {
+  const folded: Record<string, SourceTable> = {};
+  for (const [name, source] of Object.entries(table)) {
+    const positions = new Map(
+      acks.flatMap((ack) => (ack.positions[name] ?? []).map((entry) => [entry.shardId, entry.at] as const)),
+    );
+    const shards = source.shards.map((entry) => ({ ...entry, at: later(entry, positions.get(entry.shardId)) }));
+    const list = listed[name];
+    folded[name] = { ...source, shards: list === undefined ? sorted(shards) : sorted(turnOver(source, shards, list)) };
+  }
+  return folded;
+}
+
+/** Only then has a list of shards anything to say. */
+export function needsListing(source: SourceTable, acks: readonly Ack[], name: string): boolean {
+  const finished = (at: ShardEntry["at"]) => at.kind === "finished";
+  return (
+    source.shards.some((entry) => finished(entry.at)) ||
+    acks.some((ack) => (ack.positions[name] ?? []).some((entry) => finished(entry.at)))
+  );
+}
+
+/** A finished shard stays finished: an ack that does not speak of it, or is older, changes nothing. */
+function later(entry: ShardEntry, at: ShardEntry["at"] | undefined): ShardEntry["at"] {
+  return at === undefined || entry.at.kind === "finished" ? entry.at : at;
+}
+
+function turnOver(
+  source: SourceTable,
+  shards: readonly ShardEntry[],
+  listed: readonly LogShard[],
+): readonly ShardEntry[] {
+  const known = new Map(shards.map((entry) => [entry.shardId, entry]));
+  const names = new Set(listed.map((shard) => shard.shardId));
+  const entering = listed
+    .filter((shard) => !known.has(shard.shardId) && mayEnter(shard, known, names))
+    .map(
+      (shard): ShardEntry => ({ ...describe(shard), at: { kind: "open", position: childStart(source, shard, known) } }),
+    );
+  const all = [...shards, ...entering];
+  return all.filter((entry) => !mayLeave(entry, all, listed, names));
+}
+
+/**
+ * K3: at least one of its parents is in the table, each of those is finished, and no other parent is listed. That no frame of a
+ * parent is in flight is certain while one task reads and processes: its ack of the parent's end holds its effects.
+ */
+function mayEnter(shard: LogShard, known: ReadonlyMap<string, ShardEntry>, listed: ReadonlySet<string>): boolean {
+  const inTable = shard.parents.filter((parent) => known.has(parent));
+  const others = shard.parents.filter((parent) => !known.has(parent));
+  return (
+    inTable.length > 0 &&
+    inTable.every((parent) => known.get(parent)?.at.kind === "finished") &&
+    !others.some((parent) => listed.has(parent))
+  );
+}
+
+/** P0, P1: at the start of the source or at its own beginning, whichever is later; read to where its earliest parent was. */
+function childStart(source: SourceTable, shard: LogShard, known: ReadonlyMap<string, ShardEntry>): Position {
+  const readTos = shard.parents.flatMap((parent) => {
+    const at = known.get(parent)?.at;
+    return at?.kind === "finished" ? [at.readTo] : [];
+  });
+  invariant(readTos.length > 0, `K3: shard ${shard.shardId} enters without a finished parent`);
+  const readTo = millis(Math.min(...readTos));
+  if (source.start === "horizon") return { kind: "beginning", readTo };
+  return { kind: "timestamp", at: source.start, readTo };
+}
+
+/** K3: the stream no longer lists it, and at least one and every listed child is in. */
+function mayLeave(
+  entry: ShardEntry,
+  table: readonly ShardEntry[],
+  listed: readonly LogShard[],
+  names: ReadonlySet<string>,
+): boolean {
+  if (entry.at.kind !== "finished" || names.has(entry.shardId)) return false;
+  const known = new Set(table.map((other) => other.shardId));
+  const childrenIn = table.some((other) => other.parents.includes(entry.shardId));
+  const children = listed.filter((shard) => shard.parents.includes(entry.shardId));
+  return childrenIn && children.every((child) => known.has(child.shardId));
+}
+
+const describe = (shard: LogShard) => ({
+  shardId: shard.shardId,
+  parents: [...shard.parents],
+  hashKeys: shard.hashKeys,
+});
+
+const sorted = (shards: readonly ShardEntry[]): readonly ShardEntry[] =>
+  [...shards].sort((a, b) => (a.shardId < b.shardId ? -1 : a.shardId > b.shardId ? 1 : 0));

@@ -1,0 +1,87 @@
+import { type AwsClients, awsClients } from "./connectors/clients.js";
+import { dynamoRegisters } from "./connectors/dynamo-registers.js";
+import { dynamoTables } from "./connectors/dynamo-tables.js";
+import { kinesisLog } from "./connectors/kinesis-log.js";
+import { lambdaFunctions } from "./connectors/lambda-functions.js";
+import { s3Blobs } from "./connectors/s3-blobs.js";
+import { StreamError } from "./model/errors.js";
+import { systemClock } from "./ports/clock.js";
+import type { World } from "./ports/world.js";
+import type { Bindings } from "./runtime/run-session.js";
+
+/** Physical names by logical ones; a name that is not bound is its own. */
+export interface BindingNames {
+  readonly streams?: Readonly<Record<string, string>>;
+  readonly tables?: Readonly<Record<string, string>>;
+  readonly buckets?: Readonly<Record<string, string>>;
+}
+
+/** Where the checkpoints of an environment are, and the functions that run it. */
+export interface Environment {
+  /** The DynamoDB table of heads, leases, acks and manifests: one for all pipelines of an environment. */
+  readonly table: string;
+  /** The S3 bucket of snapshots. */
+  readonly bucket: string;
+  readonly functions: { readonly task: string; readonly supervisor: string };
+  readonly bindings: BindingNames;
+}
+
+/** The variables that functions get; {@link readEnvironment} is the other direction. */
+export function environmentVariables(environment: Environment): Readonly<Record<string, string>> {
+  return {
+    TIDEMARK_TABLE: environment.table,
+    TIDEMARK_BUCKET: environment.bucket,
+    TIDEMARK_TASK_FUNCTION: environment.functions.task,
+    TIDEMARK_SUPERVISOR_FUNCTION: environment.functions.supervisor,
+    TIDEMARK_BINDINGS: JSON.stringify(environment.bindings),
+  };
+}
+
+/** @throws StreamError `invalid` where a variable is missing or is no JSON */
+export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
+  const get = (name: string): string => {
+    const value = variables[name];
+    if (value !== undefined && value !== "") return value;
+    throw new StreamError(
+      "invalid",
+      `the environment variable ${name} is not set: functions get it from the construct, or from "tidemark dev"`,
+    );
+  };
+  return {
+    table: get("TIDEMARK_TABLE"),
+    bucket: get("TIDEMARK_BUCKET"),
+    functions: { task: get("TIDEMARK_TASK_FUNCTION"), supervisor: get("TIDEMARK_SUPERVISOR_FUNCTION") },
+    bindings: parseBindings(variables.TIDEMARK_BINDINGS ?? "{}"),
+  };
+}
+
+function parseBindings(text: string): BindingNames {
+  try {
+    return JSON.parse(text) as BindingNames;
+  } catch (cause) {
+    throw new StreamError("invalid", `TIDEMARK_BINDINGS is not JSON: {"streams":{"logical":"physical"},"tables":{}}`, {
+      cause,
+    });
+  }
+}
+
+export function bindingsOf(names: BindingNames): Bindings {
+  const bound = (map: Readonly<Record<string, string>> | undefined) => (logical: string) =>
+    map !== undefined && Object.hasOwn(map, logical) ? (map[logical] ?? logical) : logical;
+  return { stream: bound(names.streams), table: bound(names.tables) };
+}
+
+/** The one place where the AWS adapters become the world of the runtime: for Lambda and for the command line. */
+export function awsWorld(
+  environment: Pick<Environment, "table" | "bucket" | "functions">,
+  clients: AwsClients = awsClients(),
+): World {
+  return {
+    clock: systemClock,
+    registers: dynamoRegisters(clients.dynamo, { table: environment.table }),
+    blobs: s3Blobs(clients.s3, { bucket: environment.bucket }),
+    log: kinesisLog(clients.kinesis),
+    tables: dynamoTables(clients.dynamo),
+    functions: lambdaFunctions(clients.lambda, environment.functions),
+  };
+}

@@ -1,0 +1,117 @@
+/** Handlers for the functions of a pipeline. */
+import { awsWorld, bindingsOf, readEnvironment } from "./compose.js";
+import { StreamError } from "./model/errors.js";
+import type { FailureReport, Invocation, SupervisorCall } from "./model/head.js";
+import { millis } from "./model/ids.js";
+import { libraryVersion } from "./model/library.js";
+import { isPipeline, type Pipeline } from "./pipeline/pipeline.js";
+import type { Plan } from "./pipeline/plan.js";
+import { type Deployment, runSession } from "./runtime/run-session.js";
+import { runSupervisor } from "./runtime/supervisor.js";
+
+/** What we need of Lambda's context. */
+export interface LambdaContext {
+  readonly awsRequestId: string;
+  readonly functionVersion: string;
+  getRemainingTimeInMillis(): number;
+}
+
+export type LambdaHandler = (event: unknown, context: LambdaContext) => Promise<unknown>;
+
+/**
+ * The handler of the function that runs a pipeline's tasks: one invocation is one session.
+ *
+ * @example export const handler = taskHandler(pipeline);
+ */
+export function taskHandler(pipeline: Pipeline<unknown, unknown>): LambdaHandler {
+  const deployed = once(() => deploy(pipeline));
+  return async (event, context) => {
+    const deployment = deployed(context.functionVersion);
+    const execution = { requestId: context.awsRequestId, deadline: deadlineOf(deployment, context) };
+    const outcome = await runSession(deployment, checkInvocation(event), execution);
+    log({ event: "session", pipeline: deployment.plan.graph.name, outcome });
+    return outcome;
+  };
+}
+
+/**
+ * The handler of the pipeline's supervisor: called on a schedule, by the tasks' failure destination, and by sessions that failed.
+ *
+ * @example export const handler = supervisorHandler(pipeline);
+ */
+export function supervisorHandler(pipeline: Pipeline<unknown, unknown>): LambdaHandler {
+  const deployed = once(() => deploy(pipeline));
+  return async (event, context) => {
+    const deployment = deployed(context.functionVersion);
+    const call = supervisorCall(deployment.plan.graph.name, event);
+    const head = await runSupervisor(deployment, call, { deadline: deadlineOf(deployment, context) });
+    return { status: head?.status ?? null, generation: head?.generation ?? null, completed: head?.completed ?? null };
+  };
+}
+
+/** Clients are made at the first invocation and kept by a warm environment. */
+function once(make: () => Omit<Deployment, "functionVersion">): (functionVersion: string) => Deployment {
+  let made: Omit<Deployment, "functionVersion"> | null = null;
+  return (functionVersion) => {
+    made ??= make();
+    return { ...made, functionVersion };
+  };
+}
+
+function deploy(pipeline: { readonly plan: Plan }): Omit<Deployment, "functionVersion"> {
+  if (!isPipeline(pipeline))
+    throw new StreamError("invalid", "taskHandler and supervisorHandler take what pipeline() returned");
+  const environment = readEnvironment(process.env);
+  return {
+    world: awsWorld(environment),
+    plan: pipeline.plan,
+    bindings: bindingsOf(environment.bindings),
+    library: libraryVersion,
+  };
+}
+
+const deadlineOf = (deployment: Deployment, context: LambdaContext) =>
+  millis(deployment.world.clock.now() + context.getRemainingTimeInMillis());
+
+function checkInvocation(event: unknown): Invocation {
+  const found = event as Partial<Invocation> | null;
+  const good =
+    typeof found === "object" &&
+    found !== null &&
+    typeof found.pipeline === "string" &&
+    typeof found.incarnation === "string" &&
+    typeof found.generation === "number" &&
+    typeof found.task === "string" &&
+    typeof found.leaseVersion === "number";
+  if (good) return found as Invocation;
+  throw new StreamError("invalid", "this function runs a task of a pipeline; only tidemark invokes it");
+}
+
+/** A call of ours, a record of the failure destination, or anything else: the schedule. */
+function supervisorCall(pipeline: string, event: unknown): SupervisorCall {
+  const found = event as {
+    readonly report?: FailureReport;
+    readonly requestPayload?: unknown;
+    readonly responsePayload?: unknown;
+  } | null;
+  if (found?.report !== undefined && found.report !== null) return { pipeline, report: found.report };
+  if (found?.requestPayload === undefined) return { pipeline, report: null };
+  return {
+    pipeline,
+    report: {
+      invocation: checkInvocation(found.requestPayload),
+      kind: "died",
+      message: messageOf(found.responsePayload),
+    },
+  };
+}
+
+function messageOf(payload: unknown): string {
+  const message = (payload as { readonly errorMessage?: unknown } | null)?.errorMessage;
+  return typeof message === "string" ? message : "the invocation failed";
+}
+
+/** Logs are events with fields. */
+function log(event: Readonly<Record<string, unknown>>): void {
+  console.log(JSON.stringify(event));
+}

@@ -1,0 +1,82 @@
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createHttp2Server } from "node:http2";
+import { createServer as createNetServer, type Socket } from "node:net";
+import { StreamError } from "../../model/errors.js";
+
+// Clients keep idle connections for a minute and more; a server that closes first lets calls fail with ECONNRESET.
+const keepAliveMs = 75_000;
+// One HTTP/2 session carries all calls of a client: with Node's 10 MB a few large PutRecords at once would end it.
+const sessionMemoryMb = 1_024;
+const windowBytes = 16 * 1024 * 1024;
+const prefaceStart = "PRI";
+
+export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
+
+export interface OpenPort {
+  readonly port: number;
+  /** Takes no more connections and ends the ones there are. */
+  close(): Promise<void>;
+}
+
+/**
+ * Serves HTTP/1.1 and clear-text HTTP/2 on one port of 127.0.0.1: a connection that begins with `PRI` speaks HTTP/2.
+ *
+ * @throws StreamError `invalid` when the port is taken.
+ */
+export async function openPort(port: number, handle: Handle): Promise<OpenPort> {
+  const http1 = createServer(
+    { keepAliveTimeout: keepAliveMs, headersTimeout: keepAliveMs + 1_000, requestTimeout: 0 },
+    handle,
+  );
+  const http2 = createHttp2Server({ maxSessionMemory: sessionMemoryMb, settings: { initialWindowSize: windowBytes } });
+  http2.on("session", (session) => session.setLocalWindowSize(windowBytes));
+  http2.on("sessionError", () => undefined);
+  // The compatibility objects of HTTP/2 have what the handlers use of HTTP/1's.
+  http2.on("request", handle as never);
+  const sockets = new Set<Socket>();
+  const server = createNetServer((socket) => {
+    sockets.add(socket);
+    socket.once("close", () => sockets.delete(socket));
+    // A client that resets its connection is no fault of the server's.
+    socket.on("error", () => socket.destroy());
+    sortOut(socket, (version) => (version === "2" ? http2 : http1).emit("connection", socket));
+  });
+  const bound = await listen(server, port);
+  return {
+    port: bound,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
+      }),
+  };
+}
+
+function sortOut(socket: Socket, serve: (version: "1" | "2") => void): void {
+  socket.setTimeout(keepAliveMs, () => socket.destroy());
+  const look = () => {
+    const head: Buffer | null = socket.read();
+    if (head === null) return;
+    socket.unshift(head);
+    const start = head.subarray(0, prefaceStart.length).toString("latin1");
+    if (start.length < prefaceStart.length && prefaceStart.startsWith(start)) return;
+    socket.off("readable", look);
+    socket.setTimeout(0);
+    socket.removeAllListeners("timeout");
+    serve(start === prefaceStart ? "2" : "1");
+  };
+  socket.on("readable", look);
+}
+
+function listen(server: ReturnType<typeof createNetServer>, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once("error", (cause) => {
+      const message = `the embedded cloud cannot listen on 127.0.0.1:${port}: ${cause.message}. Free the port or give another one`;
+      reject(new StreamError("invalid", message, { cause }));
+    });
+    server.listen(port, "127.0.0.1", () => {
+      const address = server.address();
+      resolve(typeof address === "object" && address !== null ? address.port : port);
+    });
+  });
+}

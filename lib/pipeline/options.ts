@@ -1,0 +1,179 @@
+import { type Duration, parseDuration } from "../model/duration.js";
+import { failuresMax } from "../model/head.js";
+import { type Millis, millis } from "../model/ids.js";
+import { checkMembers, checkWhole, kindOf, refuse } from "./checks.js";
+import type { PlanSettings } from "./plan.js";
+
+/**
+ * How a pipeline is run. Nothing of it is part of the fingerprint: options may change from deployment to deployment.
+ *
+ * @example { checkpoint: { interval: "30s", retained: 20 }, restart: { attempts: 5 } }
+ */
+export interface PipelineOptions {
+  /** Tasks per stage. Only 1 is supported in this version. */
+  readonly parallelism?: number;
+  readonly checkpoint?: {
+    /** From the start of one checkpoint to the start of the next: "10s". */
+    readonly interval?: Duration;
+    /** A checkpoint that is not complete by then is given up: "30s". At most half of `session.reserve` (B5). */
+    readonly timeout?: Duration;
+    /** From the end of one checkpoint to the start of the next, at least: "0s". */
+    readonly minPause?: Duration;
+    /** Checkpoints in a row that may be given up before that counts as a failure: 3. */
+    readonly tolerableFailures?: number;
+    /** Completed checkpoints that are kept: 10. Savepoints are kept until they are deleted. */
+    readonly retained?: number;
+    /** Only "exactly-once" is supported in this version. */
+    readonly mode?: "exactly-once" | "at-least-once";
+    /** Only "unaligned" is supported in this version. */
+    readonly alignment?: "unaligned" | "aligned";
+  };
+  readonly session?: {
+    /** The part of a function's time that is kept for handing over to the next one (N1): "90s". */
+    readonly reserve?: Duration;
+  };
+  readonly restart?: {
+    /** Failures inside the window, without a completed checkpoint between them, until the pipeline counts as failed: 10, which is the most. */
+    readonly attempts?: number;
+    /** "10m". */
+    readonly window?: Duration;
+    /** Before the first restart; doubled before each that follows: "1s". */
+    readonly initialDelay?: Duration;
+    /** "1m". */
+    readonly maxDelay?: Duration;
+  };
+  /** A pipeline without records for that long is put to sleep until records arrive. "never" by default. */
+  readonly idle?: { readonly suspendAfter: Duration } | "never";
+  /** A record that cannot be decoded or processed stops the pipeline: "fail". "quarantine" is not supported in this version. */
+  readonly onBadRecord?: "fail" | "quarantine";
+}
+
+const retainedMax = 10_000;
+const tolerableFailuresMax = 1_000;
+/** No function of Lambda lives longer, so that no reserve can be longer. */
+const reserveMax = millis(15 * 60_000);
+
+/**
+ * The options with their defaults.
+ *
+ * @param where such as `pipeline "p"`, for error messages
+ * @throws StreamError `invalid` for what is unknown, of the wrong type, out of range, or not supported in this version
+ */
+export function planSettings(where: string, options: unknown): PlanSettings {
+  const at = `${where}: options`;
+  const given = section(at, options, ["parallelism", "checkpoint", "session", "restart", "idle", "onBadRecord"]);
+  const reserve = sessionReserve(`${at}.session`, given.session);
+  return Object.freeze({
+    parallelism: parallelism(`${at}.parallelism`, given.parallelism),
+    ...checkpointSettings(`${at}.checkpoint`, given.checkpoint, reserve),
+    reserve,
+    restart: restartSettings(`${at}.restart`, given.restart),
+    suspendAfter: suspendAfter(`${at}.idle`, given.idle),
+    onBadRecord: onlyChoice(`${at}.onBadRecord`, given.onBadRecord, ["fail", "quarantine"]),
+  });
+}
+
+/** Tasks, where an operator or a pipeline says how many. @throws StreamError `invalid` for any other than 1 */
+export function parallelism(where: string, value: unknown): number {
+  const wanted = checkWhole(where, value ?? 1, { least: 1, most: Number.MAX_SAFE_INTEGER });
+  if (wanted > 1) refuse(where, `is ${wanted}, but only 1 is supported in this version; leave it out`);
+  return wanted;
+}
+
+function checkpointSettings(where: string, options: unknown, reserve: Millis) {
+  const given = section(where, options, [
+    "interval",
+    "timeout",
+    "minPause",
+    "tolerableFailures",
+    "retained",
+    "mode",
+    "alignment",
+  ]);
+  const timeout = duration(`${where}.timeout`, given.timeout, "30s");
+  if (timeout > reserve / 2) {
+    refuse(
+      `${where}.timeout`,
+      `${timeout} ms is more than half of session.reserve (${reserve} ms), so that a session could end before its last checkpoint; shorten it or lengthen the reserve`,
+    );
+  }
+  return {
+    interval: duration(`${where}.interval`, given.interval, "10s"),
+    timeout,
+    minPause: pause(`${where}.minPause`, given.minPause),
+    tolerableFailures: checkWhole(`${where}.tolerableFailures`, given.tolerableFailures ?? 3, {
+      least: 0,
+      most: tolerableFailuresMax,
+    }),
+    retained: checkWhole(`${where}.retained`, given.retained ?? 10, { least: 1, most: retainedMax }),
+    mode: onlyChoice(`${where}.mode`, given.mode, ["exactly-once", "at-least-once"]),
+    alignment: onlyChoice(`${where}.alignment`, given.alignment, ["unaligned", "aligned"]),
+  };
+}
+
+function sessionReserve(where: string, options: unknown): Millis {
+  const reserve = duration(`${where}.reserve`, section(where, options, ["reserve"]).reserve, "90s");
+  if (reserve >= reserveMax) refuse(`${where}.reserve`, "leaves no time for work: a function lives at most 15 minutes");
+  return reserve;
+}
+
+function restartSettings(where: string, options: unknown): PlanSettings["restart"] {
+  const given = section(where, options, ["attempts", "window", "initialDelay", "maxDelay"]);
+  const initialDelay = duration(`${where}.initialDelay`, given.initialDelay, "1s");
+  const maxDelay = duration(`${where}.maxDelay`, given.maxDelay, "1m");
+  if (initialDelay > maxDelay) {
+    refuse(
+      `${where}.initialDelay`,
+      `${initialDelay} ms is longer than maxDelay (${maxDelay} ms); shorten one or lengthen the other`,
+    );
+  }
+  return Object.freeze({
+    // The head remembers no more failures than that: a larger number would never be reached.
+    attempts: checkWhole(`${where}.attempts`, given.attempts ?? failuresMax, { least: 1, most: failuresMax }),
+    window: duration(`${where}.window`, given.window, "10m"),
+    initialDelay,
+    maxDelay,
+  });
+}
+
+function suspendAfter(where: string, idle: unknown): Millis | null {
+  if (idle === undefined || idle === "never") return null;
+  if (typeof idle === "string") refuse(where, 'must be "never" or { suspendAfter: a duration }');
+  const given = section(where, idle, ["suspendAfter"]);
+  if (given.suspendAfter === undefined) refuse(where, 'must be "never" or { suspendAfter: a duration }');
+  return duration(`${where}.suspendAfter`, given.suspendAfter, "1m");
+}
+
+/** Members of an object of options; a missing one has none. */
+function section<const N extends string>(
+  where: string,
+  value: unknown,
+  known: readonly N[],
+): { readonly [P in N]?: unknown } {
+  if (value === undefined) return {};
+  checkMembers(where, value, known);
+  return value as { readonly [P in N]?: unknown };
+}
+
+function duration(where: string, value: unknown, otherwise: Duration): Millis {
+  if (value === undefined) return parseDuration(otherwise, where);
+  if (typeof value !== "string")
+    return refuse(where, `must be a duration such as "${otherwise}", not ${kindOf(value)}`);
+  return parseDuration(value, where);
+}
+
+/** A duration that may be none at all: "0s". */
+function pause(where: string, value: unknown): Millis {
+  const none = value === undefined || (typeof value === "string" && /^0(?:\.0+)?(?:ms|s|m|h)$/.test(value));
+  return none ? millis(0) : duration(where, value, "1s");
+}
+
+/** One of the choices, of which this version supports the first. */
+function onlyChoice<const C extends readonly [string, ...string[]]>(where: string, value: unknown, choices: C): C[0] {
+  const [supported] = choices;
+  if (value === undefined || value === supported) return supported;
+  if (typeof value === "string" && choices.includes(value)) {
+    return refuse(where, `"${value}" is not supported in this version; leave it out or write "${supported}"`);
+  }
+  return refuse(where, `must be ${choices.map((choice) => `"${choice}"`).join(" or ")}`);
+}

@@ -1,0 +1,105 @@
+import type { Key } from "../model/keys.js";
+import type { Sink } from "./sink.js";
+import type { Source } from "./source.js";
+import type { StateSpec } from "./state-spec.js";
+
+/** What a build callback returns: a sink that a stream ends in. `Ins` and `Outs` are records by name, of what goes in and comes out. */
+export interface Output<Ins, Outs> {
+  readonly "~ins"?: Ins;
+  readonly "~outs"?: Outs;
+}
+
+/** Where a record stood in its source. */
+export interface Position {
+  /** The source's name in the pipeline. */
+  readonly source: string;
+  readonly shard: string;
+  readonly sequenceNumber: string;
+}
+
+export type StateSpecs = Readonly<Record<string, StateSpec<unknown>>>;
+export type Accessors<S extends StateSpecs> = {
+  readonly [N in keyof S]: S[N] extends StateSpec<infer A> ? A : never;
+};
+
+/** What an operator sees besides the record. Good only while that record is processed. */
+export interface Context<K, S extends StateSpecs> {
+  readonly key: K;
+  /** Of this key alone. */
+  readonly state: Accessors<S>;
+  readonly position: Position;
+}
+
+/** What onRecord may return: nothing, one row, or several. A row is therefore no array. */
+export type Emitted<O> = O | readonly O[] | Generator<O, void, void> | undefined | void;
+
+/** An operator with state; see {@link KeyedStream.process}. */
+export interface Operator<K extends Key, T, S extends StateSpecs, O> {
+  /** Of the state's meaning: 1 where it is not given. Raised when old state must not be read as the new one. */
+  readonly version?: number;
+  /** Only 1 is supported in this version. */
+  readonly parallelism?: number;
+  /** By name: `value`, `list` or `map`. */
+  readonly state: S;
+  /** Deterministic and synchronous: after a failure it is called again with the same records. */
+  onRecord(record: T, context: Context<K, S>): Emitted<O>;
+}
+
+/**
+ * Records of type T. `Ins` remembers which sources feed it. A stream may have several consumers: each gets every record.
+ *
+ * Functions given to a stream are synchronous and have no effects: after a failure they see the same records again.
+ */
+export interface Stream<T, Ins> {
+  /** @example .map((flight) => ({ ...flight, late: flight.delay > 15 })) */
+  map<O>(change: (value: T) => O): Stream<O, Ins>;
+  /** Keeps the records for which `keep` is true; a type guard narrows the stream's type. @example .filter((flight) => flight.delay !== null) */
+  filter<O extends T>(keep: (value: T) => value is O): Stream<O, Ins>;
+  filter(keep: (value: T) => boolean): Stream<T, Ins>;
+  /** Any number of records for one. @example .flatMap((order) => order.lines) */
+  flatMap<O>(change: (value: T) => readonly O[]): Stream<O, Ins>;
+  /** Groups by a string, number, bigint, boolean or an array of them. @example .keyBy((flight) => [flight.origin, flight.carrier]) */
+  keyBy<const K extends Key>(key: (value: T) => K): KeyedStream<K, T, Ins>;
+  /**
+   * Ends in a sink. The name is the address of what is prepared but not yet visible: unique among the pipeline's sinks, and stable.
+   *
+   * @throws StreamError `invalid` where the name is taken or the value is no sink
+   * @example .to("airports", dynamoTable({ table: "airports", key: ["airport"] }))
+   */
+  to<const N extends string>(name: N, sink: Sink<T>): Output<Ins, { [P in N]: T }>;
+}
+
+/** Records of type T by keys of type K: records of one key are processed in order, one after the other. */
+export interface KeyedStream<K extends Key, T, Ins> {
+  /**
+   * An operator with state by key. The name is the state's address: unique among the pipeline's operators, and stable.
+   *
+   * @throws StreamError `invalid` where the name is taken, a state is no declaration, or an initial value is no plain data
+   * @example
+   * .process("count", {
+   *   state: { count: value(0) },
+   *   onRecord(flight, { key, state }) {
+   *     state.count.update((n) => n + 1);
+   *     return { airport: key, count: state.count.get() };     // a row; or nothing, an array of rows, or rows that are yielded
+   *   },
+   * })
+   */
+  process<const S extends StateSpecs, O>(name: string, operator: Operator<K, T, S, O>): Stream<O, Ins>;
+  /**
+   * The merge of all records of a key so far, after each record. The first record of a key is its own merge.
+   *
+   * @example .keyBy((sale) => sale.shop).reduce("total", (a, b) => ({ shop: a.shop, sum: a.sum + b.sum }))
+   */
+  reduce(name: string, merge: (left: T, right: T) => T): Stream<T, Ins>;
+}
+
+/** Where streams begin; good only inside the build callback. */
+export interface Flow {
+  /**
+   * Records of a source. The name is the address of its positions in checkpoints: unique among the pipeline's sources, and stable.
+   *
+   * @throws StreamError `invalid` where the name is taken or the value is no source
+   * @example flow.from("flights", kinesisSource({ stream: "flights", codec: json(Flight) }))
+   */
+  from<const N extends string, T>(name: N, source: Source<T>): Stream<T, { [P in N]: T }>;
+}

@@ -1,0 +1,62 @@
+import { loadBody } from "../checkpoint/bodies.js";
+import { coveredBy } from "../checkpoint/permit.js";
+import { repeat } from "../checkpoint/repeat.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import type { CommitPermit, Committable } from "../model/checkpoints.js";
+import { StreamError } from "../model/errors.js";
+import { encodeVersion } from "../model/versions.js";
+import type { HeldWrite, HeldWriter } from "../pipeline/sink.js";
+import { decodeHeldRows } from "./held-bodies.js";
+
+export interface CommitContext {
+  readonly store: CheckpointStore;
+  readonly incarnation: string;
+  readonly writers: ReadonlyMap<string, HeldWriter>;
+}
+
+/**
+ * C2: makes visible what the permit covers of a task's list, and returns it. May be repeated by anyone at any time.
+ * C1: of several covered writes of a key only the newest is written.
+ */
+export async function commitCovered(
+  context: CommitContext,
+  permit: CommitPermit,
+  committables: readonly Committable[],
+): Promise<readonly Committable[]> {
+  const covered = coveredBy(permit, committables);
+  const newest = new Map<
+    string,
+    { readonly sink: string; readonly target: string; readonly writes: Map<string, HeldWrite> }
+  >();
+  for (const item of covered) {
+    const place = `${item.sink}\u0000${item.target}`;
+    const group = newest.get(place) ?? { sink: item.sink, target: item.target, writes: new Map() };
+    newest.set(place, group);
+    for (const write of await readWrites(context, item)) group.writes.set(write.key, write);
+  }
+  for (const { sink, target, writes } of newest.values()) {
+    await writerOf(context, sink).apply(target, [...writes.values()], permit);
+  }
+  return covered;
+}
+
+/** W1: the version is that of the preparation; it travels in the committable. */
+async function readWrites(context: CommitContext, item: Committable): Promise<readonly HeldWrite[]> {
+  const { store, incarnation } = context;
+  const bytes = await repeat(store.clock, () => loadBody(store.blobs, item.body));
+  const { generation, epoch, task } = item;
+  return decodeHeldRows(bytes).map(({ key, row, seq }) => ({
+    key,
+    row,
+    version: encodeVersion({ incarnation, generation, epoch, task, seq }),
+  }));
+}
+
+function writerOf(context: CommitContext, sink: string): HeldWriter {
+  const writer = context.writers.get(sink);
+  if (writer !== undefined) return writer;
+  throw new StreamError(
+    "invalid",
+    `the checkpoint has output for the sink "${sink}", which the pipeline does not have: keep it until that is written`,
+  );
+}

@@ -1,0 +1,197 @@
+import { loadBodyRange, storeBody } from "../checkpoint/bodies.js";
+import { taskObjectKey } from "../checkpoint/names.js";
+import { repeat } from "../checkpoint/repeat.js";
+import { type CheckpointStore, writeAck } from "../checkpoint/store.js";
+import type { Ack, Committable, KeyGroups } from "../model/checkpoints.js";
+import { StreamError } from "../model/errors.js";
+import type { CheckpointId, Generation, Millis, SessionId, TaskId } from "../model/ids.js";
+import type { SnapshotFile, SnapshotRef } from "../model/snapshots.js";
+import type { Stored } from "../model/stored.js";
+import type { HeldWriter } from "../pipeline/sink.js";
+import { continued, noState } from "../state/compaction.js";
+import { type EncodedSnapshot, encodeSnapshot, finishSnapshot } from "../state/snapshot-writer.js";
+import { encodeHeldRows } from "./held-bodies.js";
+import type { Task } from "./task.js";
+
+/** Whose part of the snapshot it is. */
+export interface Identity {
+  readonly pipeline: string;
+  readonly incarnation: string;
+  readonly generation: Generation;
+  readonly task: TaskId;
+  readonly session: SessionId;
+  readonly keyGroups: KeyGroups;
+}
+
+/** What a task was at a cut, as bytes of its own: records may flow on at once (B2). */
+export interface Cut {
+  readonly checkpointId: CheckpointId;
+  /** The epoch that it ends. */
+  readonly epoch: CheckpointId;
+  readonly state: EncodedSnapshot | null;
+  readonly held: readonly {
+    readonly sink: string;
+    readonly target: string;
+    readonly bytes: Uint8Array;
+    readonly records: number;
+  }[];
+  readonly positions: Ack["positions"];
+  readonly finished: boolean;
+  readonly idle: boolean;
+  readonly recordsIn: number;
+  readonly recordsOut: number;
+  readonly at: Millis;
+}
+
+/**
+ * B2: takes state and held output of the task at a record boundary. Synchronous.
+ *
+ * @throws StreamError `invalid` where a row cannot be stored, or state cannot be encoded: before any ack speaks of it
+ */
+export function cutTask(
+  task: Task,
+  writers: ReadonlyMap<string, HeldWriter>,
+  at: Pick<Cut, "checkpointId" | "epoch" | "positions" | "finished" | "idle" | "recordsIn" | "recordsOut" | "at">,
+  kind: "base" | "delta" | "none",
+): Cut {
+  const held: Cut["held"][number][] = [];
+  for (const [sink, buffer] of task.sinks) {
+    const writer = writers.get(sink);
+    const rows = buffer.take();
+    if (rows.length === 0 || writer === undefined) continue;
+    for (const { row } of rows) validate(sink, writer, row);
+    held.push({ sink, target: writer.target, bytes: encodeRows(sink, rows), records: rows.length });
+  }
+  const state = kind === "none" ? null : encodeSnapshot(task.tables, { kind });
+  return { ...at, state, held };
+}
+
+function validate(sink: string, writer: HeldWriter, row: unknown): void {
+  try {
+    writer.validate(row);
+  } catch (cause) {
+    if (!(cause instanceof StreamError)) throw cause;
+    throw new StreamError(cause.kind, `sink "${sink}": ${cause.message}`, { cause });
+  }
+}
+
+function encodeRows(sink: string, rows: Parameters<typeof encodeHeldRows>[0]): Uint8Array {
+  try {
+    return encodeHeldRows(rows);
+  } catch (cause) {
+    throw new StreamError(
+      "invalid",
+      `sink "${sink}": a row cannot be kept: ${cause instanceof Error ? cause.message : String(cause)}`,
+      { cause },
+    );
+  }
+}
+
+/** What B3 demands before the ack: snapshot and committables are durable. */
+export interface Durable {
+  readonly snapshot: SnapshotRef;
+  readonly prepared: readonly Committable[];
+  readonly bytes: number;
+}
+
+export async function makeDurable(
+  store: CheckpointStore,
+  me: Identity,
+  cut: Cut,
+  before: SnapshotRef | null,
+): Promise<Durable> {
+  const at = { ...me, checkpointId: cut.checkpointId };
+  const snapshot = await storeSnapshot(store, me, cut, before);
+  const prepared: Committable[] = [];
+  let bytes = snapshot.bytes;
+  for (const [index, held] of cut.held.entries()) {
+    const key = taskObjectKey(at, `held-${index}`, me.session);
+    const body = await repeat(store.clock, () => storeBody(store.blobs, key, held.bytes));
+    bytes += body.size;
+    prepared.push({
+      sink: held.sink,
+      target: held.target,
+      kind: "held",
+      generation: me.generation,
+      epoch: cut.epoch,
+      checkpointId: cut.checkpointId,
+      task: me.task,
+      index,
+      body,
+      finalKey: null,
+      records: held.records,
+    });
+  }
+  return { snapshot: snapshot.ref, prepared, bytes };
+}
+
+async function storeSnapshot(
+  store: CheckpointStore,
+  me: Identity,
+  cut: Cut,
+  before: SnapshotRef | null,
+): Promise<{ readonly ref: SnapshotRef; readonly bytes: number }> {
+  if (cut.state === null) return { ref: before ?? noState, bytes: 0 };
+  const { bytes, slices } = await finishSnapshot(cut.state);
+  const key = taskObjectKey({ ...me, checkpointId: cut.checkpointId }, `state-${cut.state.kind}`, me.session);
+  const body = await repeat(store.clock, () => storeBody(store.blobs, key, bytes));
+  const file: SnapshotFile = { format: 1, body, session: me.session, epoch: cut.checkpointId, slices };
+  return { ref: continued(before, cut.state.kind, file), bytes: bytes.length };
+}
+
+/** B3, C1: the fact that the task's part is durable, with every committable that is not yet confirmed committed. */
+export async function acknowledge(
+  store: CheckpointStore,
+  me: Identity,
+  cut: Cut,
+  durable: Durable,
+  rest: { readonly committables: readonly Committable[]; readonly requests: Readonly<Record<string, number>> },
+): Promise<Ack> {
+  const committables = await storeList(store, me, cut.checkpointId, rest.committables);
+  const ack: Ack = {
+    format: 1,
+    generation: me.generation,
+    checkpointId: cut.checkpointId,
+    task: me.task,
+    session: me.session,
+    keyGroups: me.keyGroups,
+    snapshot: durable.snapshot,
+    positions: cut.positions,
+    sent: {},
+    expected: [],
+    committables,
+    wakeAt: null,
+    finished: cut.finished,
+    idle: cut.idle,
+    figures: {
+      cutAt: cut.at,
+      ackedAt: store.clock.now(),
+      recordsIn: cut.recordsIn,
+      recordsOut: cut.recordsOut,
+      bytes: durable.bytes,
+      requests: rest.requests,
+    },
+  };
+  await writeAck(store, me.incarnation, ack);
+  return ack;
+}
+
+const committablesInlineMax = 64 * 1024;
+
+/** A long list lies in the bucket, as JSON. */
+async function storeList(
+  store: CheckpointStore,
+  me: Identity,
+  checkpointId: CheckpointId,
+  committables: readonly Committable[],
+): Promise<readonly Committable[] | Stored> {
+  const text = JSON.stringify(committables);
+  if (text.length <= committablesInlineMax) return committables;
+  const key = taskObjectKey({ ...me, checkpointId }, "committables", me.session);
+  return repeat(store.clock, () => storeBody(store.blobs, key, Buffer.from(text, "utf8")));
+}
+
+export const readRange =
+  (store: CheckpointStore) =>
+  (stored: Stored, range: readonly [number, number]): Promise<Uint8Array> =>
+    repeat(store.clock, () => loadBodyRange(store.blobs, stored, range));

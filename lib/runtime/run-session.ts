@@ -1,0 +1,212 @@
+import { type Coordinator, emptyMemory } from "../checkpoint/coordinator.js";
+import { type Claim, claimLease, releaseLease } from "../checkpoint/lease.js";
+import { repeat } from "../checkpoint/repeat.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import { asStreamError, StreamError } from "../model/errors.js";
+import type { Invocation } from "../model/head.js";
+import { type Millis, sessionId, taskParts } from "../model/ids.js";
+import { keyGroupCount } from "../model/keys.js";
+import type { SourceTable } from "../model/shards.js";
+import type { Plan } from "../pipeline/plan.js";
+import type { HeldWriter } from "../pipeline/sink.js";
+import type { World } from "../ports/world.js";
+import type { Identity } from "./cut.js";
+import { type GuardedWorld, guardWorld } from "./guard.js";
+import type { SessionEnding } from "./phase.js";
+import { readStart, type Start } from "./restore.js";
+import { Session } from "./session.js";
+import type { SessionParts } from "./session-parts.js";
+import { SourceReader } from "./source-reader.js";
+import { Task } from "./task.js";
+
+/** The physical names of an environment, by logical ones. */
+export interface Bindings {
+  readonly stream: (logical: string) => string;
+  readonly table: (logical: string) => string;
+}
+
+/** The code and environment that sessions and supervisors run in. */
+export interface Deployment {
+  readonly world: World;
+  readonly plan: Plan;
+  readonly bindings: Bindings;
+  readonly functionVersion: string;
+  readonly library: string;
+}
+
+/** How a session ended, for its log. */
+export type SessionOutcome =
+  | { readonly kind: "refused"; readonly why: string }
+  | { readonly kind: "failed"; readonly failure: string; readonly message: string }
+  | SessionEnding;
+
+/**
+ * One invocation of a task: claims its lease, restores, runs until its time or the checkpoint says that it ends, passes the
+ * lease on. Never throws for what the protocol foresees: an error would fence a healthy session (R4).
+ */
+export async function runSession(
+  deployment: Deployment,
+  invocation: Invocation,
+  execution: { readonly requestId: string; readonly deadline: Millis },
+): Promise<SessionOutcome> {
+  const guarded = guardWorld(deployment.world);
+  const store = storeOf(deployment, guarded.world);
+  // R4: drawn in this execution. Nothing in the event may serve: a retry repeats it.
+  const session = sessionId(Buffer.from(store.clock.random(8)).toString("hex"));
+  try {
+    const { functionVersion } = deployment;
+    const claimed = await claimLease(store, invocation, { session, functionVersion, ...execution });
+    if (claimed.kind === "refused") return claimed;
+    const me: Identity = { ...invocation, session, keyGroups: [0, keyGroupCount - 1] };
+    return await runClaimed(deployment, guarded, invocation, claimed.claim, me, execution.deadline);
+  } finally {
+    guarded.end();
+    await guarded.idle();
+  }
+}
+
+export const storeOf = (deployment: Deployment, world: World): CheckpointStore => ({
+  pipeline: deployment.plan.graph.name,
+  registers: world.registers,
+  blobs: world.blobs,
+  clock: world.clock,
+});
+
+async function runClaimed(
+  deployment: Deployment,
+  guarded: GuardedWorld,
+  invocation: Invocation,
+  claim: Claim,
+  me: Identity,
+  deadline: Millis,
+): Promise<SessionOutcome> {
+  // What the session began ends before its lease is passed on (N4): its calls have a guard of their own.
+  const inner = guardWorld(guarded.world);
+  const ended = await runToEnd(deployment, inner, claim, me, deadline);
+  inner.end();
+  await inner.idle();
+  if (ended instanceof StreamError) return failInOrder(guarded, storeOf(deployment, guarded.world), invocation, claim, ended);
+  if (ended.kind !== "fenced") await passOn(deployment, guarded, invocation, claim, ended);
+  return ended;
+}
+
+async function runToEnd(
+  deployment: Deployment,
+  guarded: GuardedWorld,
+  claim: Claim,
+  me: Identity,
+  deadline: Millis,
+): Promise<SessionEnding | StreamError> {
+  try {
+    const start = await readStart(storeOf(deployment, guarded.world), claim);
+    const parts = await openParts(deployment, guarded, claim, start, deadline);
+    const session = new Session(parts, me, start, claim.head);
+    await session.restore(start);
+    return await session.run();
+  } catch (error) {
+    return asStreamError(error);
+  }
+}
+
+async function passOn(
+  deployment: Deployment,
+  guarded: GuardedWorld,
+  invocation: Invocation,
+  claim: Claim,
+  end: Exclude<SessionEnding, { readonly kind: "fenced" }>,
+): Promise<void> {
+  const store = storeOf(deployment, guarded.world);
+  const released = await releaseLease(store, claim, invocation, end);
+  if (released.kind === "lost") return;
+  const { functions } = guarded.world;
+  // R5: the successor is invoked with the version that the release left. The end of the pipeline is the supervisor's to note.
+  const call =
+    end.kind === "handover"
+      ? () => functions.invokeTask(deployment.functionVersion, { ...invocation, leaseVersion: released.version })
+      : () => functions.callSupervisor({ pipeline: invocation.pipeline, report: null });
+  await repeat(store.clock, call).catch(() => undefined);
+}
+
+/** R4: marks the lease and calls the supervisor, so that nobody waits for a deadline. */
+async function failInOrder(
+  guarded: GuardedWorld,
+  store: CheckpointStore,
+  invocation: Invocation,
+  claim: Claim,
+  error: StreamError,
+): Promise<SessionOutcome> {
+  if (error.kind === "fenced") return { kind: "fenced" };
+  const failed = { kind: "failed", failure: error.kind, message: error.message } as const;
+  const report = { invocation, kind: error.kind, message: error.message };
+  await releaseLease(store, claim, invocation, failed).catch(() => undefined);
+  await repeat(store.clock, () =>
+    guarded.world.functions.callSupervisor({ pipeline: invocation.pipeline, report }),
+  ).catch(() => undefined);
+  return failed;
+}
+
+async function openParts(
+  deployment: Deployment,
+  guarded: GuardedWorld,
+  claim: Claim,
+  start: Start,
+  deadline: Millis,
+): Promise<SessionParts> {
+  const { plan } = deployment;
+  const store = storeOf(deployment, guarded.world);
+  const writers = openWriters(deployment, guarded.world);
+  const readers = await openReaders(deployment, guarded.world, claim, start);
+  for (const writer of writers.values()) await repeat(store.clock, () => writer.check());
+  return {
+    store,
+    guarded,
+    coordinator: coordinatorOf(deployment, guarded.world),
+    record: claim.record,
+    settings: plan.settings,
+    deadline,
+    task: new Task(plan),
+    readers,
+    writers,
+    commit: { store, incarnation: claim.head.incarnation, writers },
+  };
+}
+
+export const coordinatorOf = (deployment: Deployment, world: World): Coordinator => ({
+  store: storeOf(deployment, world),
+  log: world.log,
+  functions: world.functions,
+  plan: deployment.plan,
+  library: deployment.library,
+  bindStream: deployment.bindings.stream,
+  decider: { functionVersion: deployment.functionVersion, settings: deployment.plan.settings },
+  memory: emptyMemory(),
+});
+
+function openWriters(deployment: Deployment, world: World): ReadonlyMap<string, HeldWriter> {
+  const resources = { tables: world.tables, bind: deployment.bindings.table };
+  return new Map([...deployment.plan.sinks].map(([name, sink]) => [name, sink.open(resources)]));
+}
+
+async function openReaders(
+  deployment: Deployment,
+  world: World,
+  claim: Claim,
+  start: Start,
+): Promise<ReadonlyMap<string, SourceReader>> {
+  const readers = new Map<string, SourceReader>();
+  for (const [name, source] of deployment.plan.sources) {
+    const stream = deployment.bindings.stream(source.config.stream);
+    const found = await repeat(world.clock, () => world.log.describe(stream));
+    const table = start.shards[name];
+    if (found.kind === "absent") throw new StreamError("invalid", `source "${name}": there is no stream "${stream}"`);
+    if (table === undefined) throw new StreamError("bug", `source "${name}" has no shard table (P0)`);
+    const { generation } = claim.head;
+    const { index } = taskParts(claim.lease.task);
+    const options = { name, stream, source, retentionMillis: found.retentionMillis, generation, producer: index };
+    readers.set(name, new SourceReader(world.log, world.clock, options, ownShards(table)));
+  }
+  return readers;
+}
+
+/** K2 at parallelism 1: the one task owns every key group, so every shard's starting hash key lies in its range. */
+const ownShards = (table: SourceTable): SourceTable => table;

@@ -1,0 +1,24 @@
+import type { Coordinator } from "../checkpoint/coordinator.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import type { GenerationRecord } from "../model/head.js";
+import type { Millis } from "../model/ids.js";
+import type { PlanSettings } from "../pipeline/plan.js";
+import type { HeldWriter } from "../pipeline/sink.js";
+import type { CommitContext } from "./commit.js";
+import type { GuardedWorld } from "./guard.js";
+import type { SourceReader } from "./source-reader.js";
+import type { Task } from "./task.js";
+
+/** What a session is put together from. */
+export interface SessionParts {
+  readonly store: CheckpointStore;
+  readonly guarded: GuardedWorld;
+  readonly coordinator: Coordinator;
+  readonly record: GenerationRecord;
+  readonly settings: PlanSettings;
+  readonly deadline: Millis;
+  readonly task: Task;
+  readonly readers: ReadonlyMap<string, SourceReader>;
+  readonly writers: ReadonlyMap<string, HeldWriter>;
+  readonly commit: CommitContext;
+}

@@ -1,0 +1,222 @@
+import { StreamError } from "../model/errors.js";
+import { type Generation, type Millis, millis } from "../model/ids.js";
+import type { Position, ShardEntry, SourceTable } from "../model/shards.js";
+import type { Source } from "../pipeline/source.js";
+import type { Clock } from "../ports/clock.js";
+import type { Log } from "../ports/log.js";
+import { type Batch, readShard, type ShardCursor } from "./shard-reads.js";
+import type { RecordPosition } from "./task.js";
+
+/** What the next pump does with a shard: at most one read or one batch of each, so that memory is bounded and all shards get turns. */
+type ShardState =
+  | { readonly kind: "idle" }
+  | { readonly kind: "reading" }
+  | { readonly kind: "holding"; readonly batch: Batch };
+
+interface Shard extends ShardCursor {
+  entry: ShardEntry;
+  state: ShardState;
+  /** The last read was empty and nothing was behind it. */
+  caughtUp: boolean;
+  behindMillis: number;
+  /** Bounded input: a record at or past the end was seen. */
+  ended: boolean;
+}
+
+export interface ReaderOptions {
+  readonly name: string;
+  readonly stream: string;
+  readonly source: Source<unknown>;
+  readonly retentionMillis: number;
+  readonly generation: Generation;
+  /** The index of this task among the source's readers: `finished` entries name it (K3). */
+  readonly producer: number;
+}
+
+/** Reads the shards of one source that a task owns, fair between them, and knows the position of each (K2, K3, P1). */
+export class SourceReader {
+  readonly options: ReaderOptions;
+  readonly #log: Log;
+  readonly #clock: Clock;
+  readonly #shards = new Map<string, Shard>();
+  /** A record was taken, or a shard ended, since the last cut. */
+  changed = false;
+
+  constructor(log: Log, clock: Clock, options: ReaderOptions, table: SourceTable) {
+    this.#log = log;
+    this.#clock = clock;
+    this.options = options;
+    this.enter(table);
+  }
+
+  /** K3: children that the completed manifest has let in begin; finished shards that it has dropped go. */
+  enter(table: SourceTable): void {
+    const listed = new Set(table.shards.map((entry) => entry.shardId));
+    for (const entry of table.shards) {
+      if (!this.#shards.has(entry.shardId)) this.#shards.set(entry.shardId, newShard(entry));
+    }
+    for (const [shardId, shard] of this.#shards) {
+      if (shard.entry.at.kind === "finished" && !listed.has(shardId)) this.#shards.delete(shardId);
+    }
+  }
+
+  /** Starts a read on every shard that has none; each resolves to the shard's name when its batch is there. */
+  pump(signal: AbortSignal): readonly Promise<string>[] {
+    return [...this.#shards.values()].filter((shard) => wantsRead(shard)).map((shard) => this.#read(shard, signal));
+  }
+
+  async #read(shard: Shard, signal: AbortSignal): Promise<string> {
+    shard.state = { kind: "reading" };
+    const batch = await readShard(this.#log, this.#clock, this.options, shard, openPosition(shard.entry), signal);
+    shard.state = { kind: "holding", batch };
+    return shard.entry.shardId;
+  }
+
+  /** Shards with a batch that waits: after a pause of the session there may be several. */
+  holding(): readonly string[] {
+    return [...this.#shards.values()]
+      .filter((shard) => shard.state.kind === "holding")
+      .map((shard) => shard.entry.shardId);
+  }
+
+  /**
+   * Gives the records of the shard's batch to `take`, and moves the position behind them.
+   *
+   * @throws StreamError `invalid`: a record does not decode; names shard, sequence number and cause
+   */
+  consume(shardId: string, take: (value: unknown, position: RecordPosition) => void): void {
+    const shard = this.#shards.get(shardId);
+    if (shard === undefined || shard.state.kind !== "holding") return;
+    const { batch } = shard.state;
+    shard.state = { kind: "idle" };
+    const { name, source } = this.options;
+    let last: string | null = null;
+    for (const record of batch.records) {
+      if (source.config.end !== null && record.arrivedAt >= source.config.end) {
+        shard.ended = true;
+        break;
+      }
+      const position = { source: name, shard: shardId, sequenceNumber: record.sequenceNumber };
+      take(decode(source, record.data, position), position);
+      last = record.sequenceNumber;
+    }
+    this.#advance(shard, batch, last);
+  }
+
+  #advance(shard: Shard, batch: Batch, last: string | null): void {
+    const position = openPosition(shard.entry);
+    const readTo = readToAfter(position, batch, shard.ended);
+    const { end } = this.options.source.config;
+    shard.caughtUp = batch.records.length === 0 && batch.behindMillis === 0;
+    shard.behindMillis = batch.behindMillis;
+    // The end of a closed shard says nothing of its children, which may hold records before the end of the input.
+    if (shard.caughtUp && end !== null && batch.serverNow >= end && batch.next !== null) shard.ended = true;
+    if (last !== null) this.changed = true;
+    if (batch.next === null && !shard.ended) {
+      // P1: the read that finds the end of a shard leaves readTo as it was.
+      this.changed = true;
+      const { generation, producer } = this.options;
+      const finished = {
+        kind: "finished",
+        generation,
+        producer,
+        sent: {},
+        readTo: position.readTo ?? batch.serverNow,
+      } as const;
+      shard.entry = { ...shard.entry, at: finished };
+    } else {
+      shard.entry = { ...shard.entry, at: { kind: "open", position: moved(position, last, readTo) } };
+    }
+  }
+
+  /** For the ack: where every shard of this task stands. */
+  positions(): readonly { readonly shardId: string; readonly at: ShardEntry["at"] }[] {
+    return [...this.#shards.values()]
+      .map(({ entry }) => ({ shardId: entry.shardId, at: entry.at }))
+      .sort((a, b) => (a.shardId < b.shardId ? -1 : 1));
+  }
+
+  /** All open shards are read to the tip, and none has ended whose children are not in. */
+  get idle(): boolean {
+    return this.#all((shard) =>
+      shard.entry.at.kind === "open" ? shard.caughtUp || shard.ended : this.#hasChildren(shard),
+    );
+  }
+
+  /** Bounded input is read to its end. */
+  get finished(): boolean {
+    if (this.options.source.config.end === null) return false;
+    return this.#all((shard) => (shard.entry.at.kind === "open" ? shard.ended : this.#hasChildren(shard)));
+  }
+
+  get behindMillis(): number {
+    return Math.max(
+      0,
+      ...[...this.#shards.values()].map((shard) => (shard.entry.at.kind === "open" ? shard.behindMillis : 0)),
+    );
+  }
+
+  /** B1: a position whose readTo is older than a tenth of the retention is a change. */
+  stale(now: Millis): boolean {
+    const limit = now - this.options.retentionMillis / 10;
+    return [...this.#shards.values()].some((shard) => {
+      const position = shard.entry.at.kind === "open" ? shard.entry.at.position : null;
+      return position !== null && position.readTo !== null && position.readTo < limit;
+    });
+  }
+
+  #hasChildren(parent: Shard): boolean {
+    return [...this.#shards.values()].some((shard) => shard.entry.parents.includes(parent.entry.shardId));
+  }
+
+  #all(holds: (shard: Shard) => boolean): boolean {
+    return [...this.#shards.values()].every(holds);
+  }
+}
+
+const newShard = (entry: ShardEntry): Shard => ({
+  entry,
+  state: { kind: "idle" },
+  cursor: null,
+  lastReadAt: millis(0),
+  verified: false,
+  caughtUp: false,
+  behindMillis: 0,
+  ended: false,
+});
+
+const wantsRead = (shard: Shard): boolean =>
+  shard.state.kind === "idle" && shard.entry.at.kind === "open" && !shard.ended;
+
+function openPosition(entry: ShardEntry): Position {
+  if (entry.at.kind === "open") return entry.at.position;
+  throw new StreamError("bug", `shard ${entry.shardId} is finished and has no position`);
+}
+
+/** P1: up to the last record's arrival; to the server's now where the read was empty with nothing behind it. */
+function readToAfter(position: Position, batch: Batch, ended: boolean): Millis | null {
+  const before = position.readTo ?? millis(0);
+  if (ended) return position.readTo;
+  const last = batch.records.at(-1);
+  if (last !== undefined) return millis(Math.max(before, last.arrivedAt));
+  return batch.behindMillis === 0 ? millis(Math.max(before, batch.serverNow)) : position.readTo;
+}
+
+function moved(position: Position, last: string | null, readTo: Millis | null): Position {
+  if (last !== null) return { kind: "after", sequenceNumber: last, sub: null, readTo: readTo ?? millis(0) };
+  if (readTo === null || position.kind === "horizon") return position;
+  return { ...position, readTo };
+}
+
+function decode(source: Source<unknown>, data: Uint8Array, position: RecordPosition): unknown {
+  try {
+    return source.decode(data);
+  } catch (cause) {
+    const why = cause instanceof StreamError ? cause.message : "it does not decode";
+    throw new StreamError(
+      "invalid",
+      `source "${position.source}", shard ${position.shard}, sequence number ${position.sequenceNumber}: ${why} (codec ${source.config.codec})`,
+      { cause },
+    );
+  }
+}

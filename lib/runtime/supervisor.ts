@@ -1,0 +1,36 @@
+import { type Coordinated, coordinate } from "../checkpoint/coordinator.js";
+import type { Head, SupervisorCall } from "../model/head.js";
+import type { Millis } from "../model/ids.js";
+import { guardWorld } from "./guard.js";
+import { coordinatorOf, type Deployment } from "./run-session.js";
+
+/** A delayed restart that lies within this is waited for; a later one is the next scheduled call's. */
+const waitMarginMillis = 2_000;
+
+/**
+ * One call of the supervisor: on a schedule, by the failure destination of the tasks, or by a session that failed. It reconciles
+ * what is desired with the facts, and keeps nothing (PROTOCOL, section 9). It never touches a sink.
+ *
+ * @throws StreamError where a start or restore that a person asked for cannot be
+ */
+export async function runSupervisor(
+  deployment: Deployment,
+  call: SupervisorCall,
+  execution: { readonly deadline: Millis },
+): Promise<Head | null> {
+  const guarded = guardWorld(deployment.world);
+  const coordinator = coordinatorOf(deployment, guarded.world);
+  const { clock } = deployment.world;
+  const reports = call.report === null ? [] : [call.report];
+  try {
+    for (;;) {
+      const done: Coordinated = await coordinate(coordinator, reports, null);
+      const again = done.lookAgainAt;
+      if (again === null || again + waitMarginMillis > execution.deadline) return done.head?.value ?? null;
+      await clock.sleep(Math.max(1, again - clock.now()));
+    }
+  } finally {
+    guarded.end();
+    await guarded.idle();
+  }
+}

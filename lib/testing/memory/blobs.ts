@@ -1,0 +1,55 @@
+import { StreamError } from "../../model/errors.js";
+import type { Blobs } from "../../ports/blobs.js";
+import { byteOrder } from "./byte-order.js";
+
+export interface MemoryBlobs {
+  readonly blobs: Blobs;
+  /** What is stored, as it is now, in byte order of the keys. */
+  all(): ReadonlyMap<string, Uint8Array>;
+  /** Keys that were put again with other bytes, against R6, each as often as it happened. */
+  rewritten(): readonly string[];
+  /** Flips one bit of a stored object: for P3. */
+  corrupt(key: string, offset: number): void;
+}
+
+/**
+ * Blobs in this process. Answers come on the microtask queue; bytes are copied on their way in and out.
+ *
+ * @example const { blobs } = memoryBlobs();
+ */
+export function memoryBlobs(): MemoryBlobs {
+  const objects = new Map<string, Uint8Array>();
+  const rewritten: string[] = [];
+  const inOrder = () => [...objects].sort(([a], [b]) => byteOrder(a, b));
+  return {
+    blobs: {
+      async put(key, bytes) {
+        const before = objects.get(key);
+        if (before !== undefined && Buffer.compare(before, bytes) !== 0) rewritten.push(key);
+        objects.set(key, Uint8Array.from(bytes));
+      },
+      async get(key, range) {
+        const bytes = objects.get(key);
+        if (bytes === undefined) return null;
+        return range === undefined ? bytes.slice() : bytes.slice(range[0], range[0] + range[1]);
+      },
+      async *list(prefix) {
+        const found = inOrder().filter(([key]) => key.startsWith(prefix));
+        for (const [key, bytes] of found) yield { key, size: bytes.byteLength };
+      },
+      async remove(keys) {
+        for (const key of keys) objects.delete(key);
+      },
+    },
+    all: () => new Map(inOrder().map(([key, bytes]) => [key, bytes.slice()])),
+    rewritten: () => [...rewritten],
+    corrupt(key, offset) {
+      const bytes = objects.get(key);
+      const byte = bytes?.[offset];
+      if (bytes === undefined || byte === undefined) {
+        throw new StreamError("invalid", `there is no byte ${offset} in an object "${key}" to corrupt`);
+      }
+      bytes[offset] = byte ^ 1;
+    },
+  };
+}

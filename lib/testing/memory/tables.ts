@@ -1,0 +1,102 @@
+import { type MarshalledItem, marshalItem, sizeOfItem, unmarshalItem } from "../../connectors/dynamo-items.js";
+import { keyOf, versionedItem, versionOf } from "../../connectors/versioned-items.js";
+import { StreamError } from "../../model/errors.js";
+import { mayReplace, versionAttribute } from "../../model/versions.js";
+import type { AttributeType, TableItem, Tables } from "../../ports/tables.js";
+import { byteOrder } from "./byte-order.js";
+
+export type KeySchema = readonly { readonly name: string; readonly type: AttributeType }[];
+
+export interface MemoryTables {
+  readonly tables: Tables;
+  /** An empty table; one of that name goes. */
+  createTable(name: string, key: KeySchema): void;
+  /** The items of a table as users see them, without our attribute, in a fixed order. */
+  items(table: string): readonly TableItem[];
+  /** Puts an item as somebody else would: without condition and version. */
+  plant(table: string, item: TableItem): void;
+  removeItem(table: string, key: TableItem): void;
+}
+
+interface Table {
+  readonly key: KeySchema;
+  /** By the JSON of the key. */
+  readonly items: Map<string, MarshalledItem>;
+}
+
+const attributeNames = { string: "S", number: "N", bytes: "B" } as const;
+
+/**
+ * DynamoDB tables in this process: the same marshalling, sizes and refusals, W1's condition by `mayReplace`.
+ * Answers come on the microtask queue.
+ *
+ * @example
+ * const { tables, createTable } = memoryTables();
+ * createTable("airports", [{ name: "airport", type: "string" }]);
+ */
+export function memoryTables(): MemoryTables {
+  const all = new Map<string, Table>();
+  const table = (name: string): Table => {
+    const found = all.get(name);
+    if (found !== undefined) return found;
+    throw new StreamError("invalid", `table "${name}" does not exist; create it, or bind the sink to another`);
+  };
+  const inOrder = (name: string) => [...table(name).items].sort(([a], [b]) => byteOrder(a, b)).map(([, item]) => item);
+
+  return {
+    tables: {
+      async describe(name) {
+        const found = all.get(name);
+        return found === undefined ? { kind: "absent" } : { kind: "found", key: found.key };
+      },
+      async put(put) {
+        const item = versionedItem(put);
+        const { key, items } = table(put.table);
+        const address = addressOf(put.table, key, keyOf(put));
+        const current = items.get(address);
+        const version = versionOf(current, put.table);
+        if (!mayReplace(version, put.version)) return { kind: "refused", version: version?.slice() ?? null };
+        items.set(address, structuredClone(item));
+        return { kind: "written" };
+      },
+      async read(name, key) {
+        const { key: schema, items } = table(name);
+        const item = items.get(addressOf(name, schema, key));
+        return item === undefined ? null : unmarshalItem(structuredClone(item));
+      },
+      measure: (item) => sizeOfItem(marshalItem(item)),
+    },
+    createTable: (name, key) => void all.set(name, { key, items: new Map() }),
+    items: (name) =>
+      inOrder(name).map((item) => {
+        const { [versionAttribute]: _version, ...rest } = structuredClone(item);
+        return unmarshalItem(rest);
+      }),
+    plant(name, item) {
+      const { key, items } = table(name);
+      const address = addressOf(name, key, Object.fromEntries(key.map((part) => [part.name, item[part.name]])));
+      items.set(address, structuredClone(marshalItem(item)));
+    },
+    removeItem(name, key) {
+      const { key: schema, items } = table(name);
+      items.delete(addressOf(name, schema, key));
+    },
+  };
+}
+
+/** One text for one key. @throws StreamError `invalid` where it is not the key of the table */
+function addressOf(table: string, schema: KeySchema, key: TableItem): string {
+  const refuse = (what: string) => new StreamError("invalid", `table "${table}": ${what}`);
+  if (Object.keys(key).length !== schema.length) {
+    throw refuse(`its key is (${schema.map((part) => part.name).join(", ")}), not (${Object.keys(key).join(", ")})`);
+  }
+  const marshalled = marshalItem(key);
+  const parts = schema.map(({ name, type }) => {
+    const { S, N, B } = marshalled[name] ?? {};
+    const value = { string: S, number: N, bytes: B }[type];
+    if (value === undefined) throw refuse(`the key attribute "${name}" must be ${attributeNames[type]} (${type})`);
+    if (value.length === 0) throw refuse(`the key attribute "${name}" is empty`);
+    return typeof value === "string" ? value : Buffer.from(value).toString("hex");
+  });
+  return JSON.stringify(parts);
+}

@@ -1,0 +1,85 @@
+import {
+  CreateStreamCommand,
+  DescribeStreamCommand,
+  ListShardsCommand,
+  MergeShardsCommand,
+  PutRecordCommand,
+  SplitShardCommand,
+} from "@aws-sdk/client-kinesis";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, test, vi } from "vitest";
+import { kinesisLog } from "../../lib/connectors/kinesis-log.js";
+import { millis } from "../../lib/model/ids.js";
+import { logConformance, type OpenLog } from "../../lib/testing/conformance/log.js";
+import { memoryLog } from "../../lib/testing/memory/log.js";
+import { type Cloud, openCloud } from "./aws-cloud.js";
+
+describe("a log in memory", () => {
+  logConformance(test, async () => {
+    let now = millis(1_700_000_000_123);
+    const { log, control } = memoryLog({ now: () => now });
+    let names = 0;
+    return {
+      log,
+      async createStream(shardCount) {
+        names += 1;
+        control.createStream(`stream-${names}`, shardCount);
+        return `stream-${names}`;
+      },
+      put: async (stream, key, data) => control.put(stream, key, data),
+      split: async (stream, shardId) => void control.split(stream, shardId),
+      merge: async (stream, first, second) => void control.merge(stream, first, second),
+      async passTime(length) {
+        now = millis(now + length);
+      },
+    };
+  });
+});
+
+describe("a log in Kinesis", () => {
+  let cloud: Cloud;
+  beforeAll(async () => {
+    cloud = await openCloud();
+  });
+  afterAll(() => cloud.close());
+  // The embedded cloud runs in this process, so that its clock can be set forward; timers stay as they are.
+  beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], shouldAdvanceTime: true, now: Date.now() }));
+  afterEach(() => void vi.useRealTimers());
+  logConformance(test, async () => openKinesisLog(cloud));
+});
+
+function openKinesisLog(cloud: Cloud): OpenLog {
+  const { kinesis } = cloud.clients;
+  const active = async (StreamName: string) => {
+    for (;;) {
+      const { StreamDescription } = await kinesis.send(new DescribeStreamCommand({ StreamName }));
+      if (StreamDescription?.StreamStatus === "ACTIVE") return;
+    }
+  };
+  return {
+    log: kinesisLog(kinesis),
+    async createStream(ShardCount) {
+      const StreamName = cloud.fresh("stream");
+      await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount }));
+      await active(StreamName);
+      return StreamName;
+    },
+    async put(StreamName, PartitionKey, Data) {
+      const { ShardId, SequenceNumber } = await kinesis.send(new PutRecordCommand({ StreamName, PartitionKey, Data }));
+      return { shardId: ShardId ?? "", sequenceNumber: SequenceNumber ?? "" };
+    },
+    async split(StreamName, ShardToSplit) {
+      const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
+      const range = Shards.find((shard) => shard.ShardId === ShardToSplit)?.HashKeyRange;
+      const middle = (BigInt(range?.StartingHashKey ?? 0) + BigInt(range?.EndingHashKey ?? 0) + 1n) / 2n;
+      await kinesis.send(new SplitShardCommand({ StreamName, ShardToSplit, NewStartingHashKey: String(middle) }));
+      await active(StreamName);
+    },
+    async merge(StreamName, ShardToMerge, AdjacentShardToMerge) {
+      await kinesis.send(new MergeShardsCommand({ StreamName, ShardToMerge, AdjacentShardToMerge }));
+      await active(StreamName);
+    },
+    async passTime(length) {
+      vi.setSystemTime(Date.now() + length);
+    },
+  };
+}
