@@ -1,4 +1,5 @@
 /** The public API of tidemark. */
+export { dynamoTable } from "./connectors/dynamo-table.js";
 export { type KinesisSourceOptions, kinesisSource, type Start } from "./connectors/kinesis-source.js";
 export { bytes, type Codec, json, text } from "./model/codecs.js";
 export type { Duration } from "./model/duration.js";

@@ -63,6 +63,7 @@ function deploy(pipeline: { readonly plan: Plan }): Omit<Deployment, "functionVe
     throw new StreamError("invalid", "taskHandler and supervisorHandler take what pipeline() returned");
   const environment = readEnvironment(process.env);
   return {
+    log,
     world: awsWorld(environment),
     plan: pipeline.plan,
     bindings: bindingsOf(environment.bindings),

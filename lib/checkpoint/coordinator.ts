@@ -1,6 +1,6 @@
 import type { Pending } from "../model/checkpoints.js";
 import { asStreamError, invariant, StreamError } from "../model/errors.js";
-import type { Failure, FailureReport, GenerationRecord, Head, Progress } from "../model/head.js";
+import type { Desired, Failure, FailureReport, GenerationRecord, Head, Progress } from "../model/head.js";
 import type { Millis, Sha256, TaskId } from "../model/ids.js";
 import type { Functions } from "../ports/functions.js";
 import type { LogShard } from "../ports/log.js";
@@ -25,9 +25,11 @@ export interface CoordinatorMemory {
   readonly facts: FactCache;
   /** Hash of the last checkpoint whose marker this coordinator knows to stand in the bucket. */
   markedSha256: Sha256 | null;
+  /** A request that cannot be carried out, and why: what runs goes on without it (R2). */
+  refused: { readonly requestId: string; readonly error: StreamError } | null;
 }
 
-export const emptyMemory = (): CoordinatorMemory => ({ facts: emptyCache(), markedSha256: null });
+export const emptyMemory = (): CoordinatorMemory => ({ facts: emptyCache(), markedSha256: null, refused: null });
 
 export interface Coordinated {
   /** The head as it was when nothing more was to be done. */
@@ -41,8 +43,8 @@ const stepsMax = 12;
 
 /**
  * @param reports failures that the caller was told of
- * @param own the caller's progress, newer than what it has put
- * @throws StreamError where a start or restore that a person asked for cannot be
+ * @param own the caller's progress, newer than what it has put; null where the caller is no session
+ * @throws StreamError where a start or restore that a person asked for cannot be: once all else is done, and never to a session
  */
 export async function coordinate(
   coordinator: Coordinator,
@@ -50,9 +52,14 @@ export async function coordinate(
   own: Progress | null,
 ): Promise<Coordinated> {
   for (let step = 1; ; step++) {
-    const facts = withOwn(await readFacts(coordinator.store, coordinator.memory.facts, reports), own);
-    const decision = decide(facts, coordinator.decider);
-    if (decision.kind === "nothing") return { head: facts.head, facts, lookAgainAt: lookAgainAt(decision) };
+    const { store, memory, decider } = coordinator;
+    const all = withOwn(await readFacts(store, memory.facts, reports), own);
+    const facts = isRefused(all.desired, memory) ? withoutRequest(all) : all;
+    const decision = decide(facts, decider);
+    if (decision.kind === "nothing") {
+      if (facts !== all && own === null && memory.refused !== null) throw memory.refused.error;
+      return { head: facts.head, facts, lookAgainAt: lookAgainAt(decision) };
+    }
     invariant(step < stepsMax, `the coordinator of ${coordinator.store.pipeline} comes to no end: ${decision.kind}`);
     await perform(coordinator, facts, decision);
     if (decision.kind === "invoke") return { head: facts.head, facts, lookAgainAt: null };
@@ -64,11 +71,19 @@ function withOwn(facts: Facts, own: Progress | null): Facts {
   return { ...facts, progress: new Map([...facts.progress, [own.task, own]]) };
 }
 
+const isRefused = (desired: Desired | null, memory: CoordinatorMemory): boolean =>
+  memory.refused !== null && desired?.request?.id === memory.refused.requestId;
+
+const withoutRequest = (facts: Facts): Facts => ({
+  ...facts,
+  desired: facts.desired === null ? null : { ...facts.desired, request: null },
+});
+
 async function perform(
   coordinator: Coordinator,
   facts: Facts,
   decision: Exclude<Decision, { readonly kind: "nothing" }>,
-): Promise<void> {
+): Promise<unknown> {
   if (decision.kind === "open") return open(coordinator, facts, decision);
   invariant(facts.head !== null && facts.record !== null, `${decision.kind} without a head`);
   const { version, value: head } = facts.head;
@@ -76,7 +91,7 @@ async function perform(
     case "complete":
       return complete(coordinator, facts, decision.pending);
     case "invoke":
-      return invoke(coordinator, head, decision.task, decision.leaseVersion);
+      return invoke(coordinator, head, facts.record, decision.task, decision.leaseVersion);
     case "trigger":
       return tryHead(coordinator, version, transitions.trigger(head, decision.pending));
     case "abort":
@@ -88,12 +103,13 @@ async function perform(
   }
 }
 
-/** Won, lost, or without an answer: the facts are read again, and the item says (R5). */
-async function tryHead(coordinator: Coordinator, version: number | null, head: Head): Promise<void> {
+/** True where it is known to be won. Lost, or without an answer: the facts are read again, and the item says (R5). */
+async function tryHead(coordinator: Coordinator, version: number | null, head: Head): Promise<boolean> {
   try {
-    await swapHead(coordinator.store, version, head);
+    return (await swapHead(coordinator.store, version, head)).kind === "swapped";
   } catch (error) {
     if (!(error instanceof StreamError) || (error.kind !== "ambiguous" && error.kind !== "transient")) throw error;
+    return false;
   }
 }
 
@@ -121,8 +137,7 @@ async function complete(coordinator: Coordinator, facts: Facts, pending: Pending
   if (previous !== null && memory.markedSha256 !== previous.ref.sha256) {
     await writeMarker(store, head.incarnation, previous.ref);
   }
-  const swapped = await swapHead(store, version, next).catch(() => null);
-  if (swapped?.kind !== "swapped") return;
+  if (!(await tryHead(coordinator, version, next))) return;
   memory.facts.completed = { hash: ref.sha256, manifest };
   await writeMarker(store, head.incarnation, ref);
   memory.markedSha256 = ref.sha256;
@@ -168,10 +183,10 @@ async function open(
   // The item says whether our opening stands; invoking twice does no harm (R4), not at all costs ten seconds.
   if (after.head?.value.generationRecord !== generationRecord || after.record === null) return;
   for (const task of tasksOf(after.record))
-    await invoke(coordinator, after.head.value, task, after.leases.get(task)?.version ?? 0);
+    await invoke(coordinator, after.head.value, after.record, task, after.leases.get(task)?.version ?? 0);
 }
 
-/** A restart that cannot be is the pipeline's failure; a start that a person asked for is theirs to hear of. */
+/** A restart that cannot be is the pipeline's failure; a start that a person asked for is theirs to hear of, and fences nothing (R2). */
 async function cannotOpen(
   coordinator: Coordinator,
   facts: Facts,
@@ -179,14 +194,27 @@ async function cannotOpen(
   error: unknown,
 ): Promise<null> {
   const cause = asStreamError(error);
-  if (failure === null || facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
+  if (facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
+  if (failure === null) {
+    coordinator.memory.refused = { requestId: facts.desired?.request?.id ?? "", error: cause };
+    return null;
+  }
   const why = { ...failure, kind: cause.kind, message: `${cause.message} (after: ${failure.message})` };
   await tryHead(coordinator, facts.head.version, transitions.fail(facts.head.value, why, facts.now));
   return null;
 }
 
-/** An invocation that is lost is made again by whoever finds the lease free (R5). */
-async function invoke(coordinator: Coordinator, head: Head, task: TaskId, leaseVersion: number): Promise<void> {
+/**
+ * P4: by the generation's version, which need not be that of the code that decides. An invocation that is lost is made again by
+ * whoever finds the lease free (R5).
+ */
+async function invoke(
+  coordinator: Coordinator,
+  head: Head,
+  record: GenerationRecord,
+  task: TaskId,
+  leaseVersion: number,
+): Promise<void> {
   const { store, functions } = coordinator;
   const invocation = {
     pipeline: store.pipeline,
@@ -195,5 +223,5 @@ async function invoke(coordinator: Coordinator, head: Head, task: TaskId, leaseV
     task,
     leaseVersion,
   };
-  await repeat(store.clock, () => functions.invokeTask(coordinator.decider.functionVersion, invocation));
+  await repeat(store.clock, () => functions.invokeTask(record.functionVersion, invocation));
 }

@@ -43,7 +43,9 @@ export function decide(facts: Facts, me: Decider): Decision {
   const head = facts.head.value;
   const request = facts.desired.request;
   if (request !== null && request.kind !== "savepoint" && request.id !== facts.record.requestId) {
-    return opening(facts, me, "start", request.kind === "restore" ? request.from : head.completed, null);
+    const opened = opening(facts, me, "start", request.kind === "restore" ? request.from : head.completed, null);
+    // P4: code of another version goes on with what runs until the opening, so that one that cannot be fences nothing (R2).
+    if (opened.kind === "open") return opened;
   }
   if (head.status === "failed" || head.endedAt !== null) return nothing;
   return (
@@ -93,7 +95,7 @@ function decidePending(facts: Facts, head: Head, me: Decider): Decision | null {
   if (pending === null || facts.record === null) return null;
   const all = gatherAcks(facts.record, facts.acks, facts.completed) !== null;
   if (all && facts.record.functionVersion === me.functionVersion) return { kind: "complete", pending };
-  if (!all && pending.triggeredAt + me.settings.timeout <= facts.now) return { kind: "abort", pending };
+  if (pending.triggeredAt + me.settings.timeout <= facts.now) return { kind: "abort", pending };
   return null;
 }
 
@@ -143,7 +145,9 @@ function triggerReason(
   }
   if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
   const due = head.lastTriggeredAt + Math.max(settings.interval, settings.minPause) <= facts.now;
-  const changed = progress.some((task) => task.changed);
+  // What was cut for a checkpoint that was aborted is not in a complete one yet.
+  const completed = head.completed?.checkpointId ?? checkpointId(0);
+  const changed = progress.some((task) => task.changed || task.epoch > completed);
   const behind = progress.some((task) => task.uncommitted > uncommittedMax);
   return due && changed && !behind ? { andThen: "continue", reason: "interval" } : null;
 }

@@ -1,3 +1,4 @@
+import { canonicalJson } from "../model/canonical-json.js";
 import { StreamError } from "../model/errors.js";
 import type { GenerationRecord, Head, Invocation, Lease } from "../model/head.js";
 import type { CheckpointId, Millis, SessionId } from "../model/ids.js";
@@ -113,14 +114,8 @@ export async function releaseLease(
     | { readonly kind: "failed"; readonly failure: string; readonly message: string },
 ): Promise<{ readonly kind: "released"; readonly version: number } | { readonly kind: "lost" }> {
   const lease: Lease = { ...claim.lease, ...ending(end, claim, store) };
-  const text = JSON.stringify(lease.holder);
-  const done = await settleSwap(
-    store,
-    invocation,
-    claim.version,
-    lease,
-    (current) => JSON.stringify(current.holder) === text,
-  );
+  const text = canonicalJson(lease);
+  const done = await settleSwap(store, invocation, claim.version, lease, (current) => canonicalJson(current) === text);
   return done ? { kind: "released", version: claim.version + 1 } : { kind: "lost" };
 }
 

@@ -6,6 +6,7 @@ import type { ShardTable, SourceTable } from "../model/shards.js";
 import { hasState, type Plan } from "../pipeline/plan.js";
 import type { Source } from "../pipeline/source.js";
 import type { Log } from "../ports/log.js";
+import { repeat } from "./repeat.js";
 import { firstTable } from "./shard-table.js";
 import { type CheckpointStore, readManifest } from "./store.js";
 
@@ -90,7 +91,10 @@ async function resolveStarts(
   for (const [name, source] of context.plan.sources) {
     const stream = await describeStream(context, name, source);
     const known = manifest?.shards[name] ?? previous?.shards?.[name];
-    if (known !== undefined) checkSameStream(name, known, stream);
+    if (known !== undefined) {
+      checkSameStream(name, known, stream);
+      checkFinished(name, known, stream);
+    }
     if (manifest?.shards[name] !== undefined) continue;
     tables[name] = known ?? (await resolveStart(context, source, stream));
   }
@@ -101,7 +105,7 @@ type FoundStream = Extract<Awaited<ReturnType<Log["describe"]>>, { readonly kind
 
 async function describeStream(context: OpeningContext, name: string, source: Source<unknown>): Promise<FoundStream> {
   const stream = context.bindStream(source.config.stream);
-  const found = await context.log.describe(stream);
+  const found = await repeat(context.store.clock, () => context.log.describe(stream));
   if (found.kind === "found") return found;
   throw new StreamError(
     "invalid",
@@ -117,6 +121,18 @@ function checkSameStream(name: string, known: SourceTable, stream: FoundStream):
   );
 }
 
+/** P1: what follows the end of a shard is in its children; where none is in yet, the end's readTo says whether it is all there. */
+function checkFinished(name: string, known: SourceTable, stream: FoundStream): void {
+  for (const { shardId, at } of known.shards) {
+    if (at.kind !== "finished" || at.readTo + stream.retentionMillis >= stream.serverNow) continue;
+    if (known.shards.some((other) => other.parents.includes(shardId))) continue;
+    throw new StreamError(
+      "invalid",
+      `source "${name}", shard ${shardId}: it was read to its end, and what followed it is past the retention of ${stream.retentionMillis / 3_600_000} h of ${stream.arn} (read up to ${new Date(at.readTo).toISOString()}, it is ${new Date(stream.serverNow).toISOString()}): records may be gone (P1)`,
+    );
+  }
+}
+
 /** LATEST becomes the server's time before the shards are listed, so that a split between the two loses nothing. */
 async function resolveStart(
   context: OpeningContext,
@@ -125,6 +141,7 @@ async function resolveStart(
 ): Promise<SourceTable> {
   const { start } = source.config;
   const resolved = start === "latest" ? stream.serverNow : start;
-  const listed = await context.log.shards(context.bindStream(source.config.stream));
+  const name = context.bindStream(source.config.stream);
+  const listed = await repeat(context.store.clock, () => context.log.shards(name));
   return firstTable({ streamArn: stream.arn, createdAt: stream.createdAt, start: resolved }, listed);
 }

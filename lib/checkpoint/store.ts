@@ -218,12 +218,20 @@ async function byReferenceWhereLong(store: CheckpointStore, key: string, text: s
 
 async function resolve(store: CheckpointStore, name: string, body: string): Promise<string> {
   if (!body.startsWith(pointerMark)) return body;
-  const pointer = JSON.parse(body) as { readonly "~object": string; readonly sha256: Sha256 };
+  const pointer = parsePointer(body, name);
   const bytes = await repeat(store.clock, () => store.blobs.get(pointer["~object"]));
   if (bytes === null) throw new StreamError("corrupt", `${pointer["~object"]} is gone, although ${name} refers to it`);
   const text = Buffer.from(bytes).toString("utf8");
   checkHash(text, pointer.sha256, pointer["~object"]);
   return text;
+}
+
+function parsePointer(body: string, name: string): { readonly "~object": string; readonly sha256: Sha256 } {
+  try {
+    return JSON.parse(body) as { readonly "~object": string; readonly sha256: Sha256 };
+  } catch (cause) {
+    throw new StreamError("corrupt", `${name} is not what was written: its reference is cut short`, { cause });
+  }
 }
 
 function checkHash(text: string, expected: Sha256, where: string): void {

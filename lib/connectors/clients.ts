@@ -16,6 +16,8 @@ export interface AwsClientOptions {
   /** One endpoint for all of them. Otherwise the SDK's own: AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_S3 and so on, else AWS. */
   readonly endpoint?: string;
   readonly region?: string;
+  /** How often a call is tried in all. Default 4. */
+  readonly attempts?: number;
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string };
 }
 
@@ -24,7 +26,7 @@ const connectionTimeout = 3_000;
 const requestTimeout = 5_000;
 /** Objects of many megabytes. */
 const objectTimeout = 60_000;
-const attempts = 4;
+const attemptsMax = 4;
 
 /**
  * The SDK's clients with time-outs and retries that fit sessions: a call ends, well or badly, within about twenty seconds (S3: four minutes).
@@ -35,7 +37,8 @@ const attempts = 4;
 export function awsClients(options: AwsClientOptions = {}): AwsClients {
   // The SDK's own switch for its warning, once a process, that releases of 2027 need Node 22. Our version of it is pinned, and runs on 20.
   process.env.AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED ??= "true";
-  const common = { ...options, maxAttempts: attempts };
+  const { attempts: maxAttempts = attemptsMax, ...rest } = options;
+  const common = { ...rest, maxAttempts };
   const http = {
     connectionTimeout,
     requestTimeout,

@@ -10,10 +10,11 @@ import {
   type Shard,
   type _Record as StreamRecord,
 } from "@aws-sdk/client-kinesis";
-import { StreamError } from "../model/errors.js";
-import { type Millis, millis } from "../model/ids.js";
+import type { StreamError } from "../model/errors.js";
+import { millis } from "../model/ids.js";
 import type { Log, LogRecord, LogShard, LogStart } from "../ports/log.js";
 import { awsError, isThrottled } from "./aws-errors.js";
+import { serverClock } from "./server-clock.js";
 
 /**
  * Kinesis Data Streams as a log. A stream is a name or an ARN.
@@ -86,29 +87,6 @@ export function kinesisLog(client: KinesisClient): Log {
         throw failed(error, stream, "read");
       }
     },
-  };
-}
-
-/** The server's clock is the Date header of its answer (whole seconds, rounded down), which the SDK does not hand on by itself. */
-function serverClock(client: KinesisClient): (answer: object) => Millis {
-  const dates = new WeakMap<object, string | undefined>();
-  client.middlewareStack.add(
-    (next) => async (args) => {
-      const result = await next(args);
-      const { headers } = result.response as { readonly headers: Readonly<Record<string, string>> };
-      if (result.output !== undefined) dates.set(result.output, headers.date);
-      return result;
-    },
-    // High: outside the SDK's deserializer, which makes the output.
-    { step: "deserialize", priority: "high" },
-  );
-  return (answer) => {
-    const time = Date.parse(dates.get(answer) ?? "");
-    if (Number.isFinite(time)) return millis(time);
-    throw new StreamError(
-      "invalid",
-      "the Kinesis endpoint answers without a Date header, which retention is judged by",
-    );
   };
 }
 

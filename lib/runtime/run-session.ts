@@ -15,7 +15,7 @@ import { type GuardedWorld, guardWorld } from "./guard.js";
 import type { SessionEnding } from "./phase.js";
 import { readStart, type Start } from "./restore.js";
 import { Session } from "./session.js";
-import type { SessionParts } from "./session-parts.js";
+import type { SessionLog, SessionParts } from "./session-parts.js";
 import { SourceReader } from "./source-reader.js";
 import { Task } from "./task.js";
 
@@ -32,6 +32,7 @@ export interface Deployment {
   readonly bindings: Bindings;
   readonly functionVersion: string;
   readonly library: string;
+  readonly log: SessionLog;
 }
 
 /** How a session ended, for its log. */
@@ -85,7 +86,8 @@ async function runClaimed(
   const ended = await runToEnd(deployment, inner, claim, me, deadline);
   inner.end();
   await inner.idle();
-  if (ended instanceof StreamError) return failInOrder(guarded, storeOf(deployment, guarded.world), invocation, claim, ended);
+  if (ended instanceof StreamError)
+    return failInOrder(guarded, storeOf(deployment, guarded.world), invocation, claim, ended);
   if (ended.kind !== "fenced") await passOn(deployment, guarded, invocation, claim, ended);
   return ended;
 }
@@ -168,6 +170,7 @@ async function openParts(
     readers,
     writers,
     commit: { store, incarnation: claim.head.incarnation, writers },
+    log: deployment.log,
   };
 }
 

@@ -10,6 +10,9 @@ import type { SourceReader } from "./source-reader.js";
 import type { Task } from "./task.js";
 
 /** What a session is put together from. */
+/** Events with fields, no prose. */
+export type SessionLog = (event: Readonly<Record<string, unknown>> & { readonly event: string }) => void;
+
 export interface SessionParts {
   readonly store: CheckpointStore;
   readonly guarded: GuardedWorld;
@@ -21,4 +24,5 @@ export interface SessionParts {
   readonly readers: ReadonlyMap<string, SourceReader>;
   readonly writers: ReadonlyMap<string, HeldWriter>;
   readonly commit: CommitContext;
+  readonly log: SessionLog;
 }

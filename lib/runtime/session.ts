@@ -46,6 +46,8 @@ export class Session {
   #committables: readonly Committable[];
   #committing = false;
   #ackUnderWay = false;
+  /** A first record was taken: the time from a crash to here is the time to recover. */
+  #flowing = false;
   #recordsBefore: { readonly in: number; readonly out: number };
   #seq = 0;
   #idleSince: Millis | null = null;
@@ -79,7 +81,7 @@ export class Session {
 
   /** @throws StreamError what an activity or an operator failed with */
   async run(): Promise<SessionEnding> {
-    this.#spawn(this.#look());
+    this.#spawn(this.#look(0));
     try {
       for (;;) {
         const end = this.#end();
@@ -136,13 +138,22 @@ export class Session {
     ) {
       this.#cut(pending);
     }
-    this.#spawn(this.#look());
+    this.#spawn(this.#look(pollMillis));
   }
 
   #consume(source: string, shard: string): void {
     if (this.#phase.kind !== "running") return;
     const { task } = this.#parts;
     this.#parts.readers.get(source)?.consume(shard, (value, position) => task.take(value, position));
+    if (!this.#flowing && task.recordsIn > 0) {
+      this.#flowing = true;
+      this.#parts.log({
+        event: "flowing",
+        generation: this.#me.generation,
+        task: this.#me.task,
+        session: this.#me.session,
+      });
+    }
     this.#idleSince = this.#idle() ? (this.#idleSince ?? this.#parts.store.clock.now()) : null;
   }
 
@@ -217,9 +228,9 @@ export class Session {
   }
 
   /** Once a second: says how far the task is, lets the coordinator act, and reads the head with what it completed. */
-  async #look(): Promise<Event> {
+  async #look(pause: number): Promise<Event> {
     const { store, coordinator } = this.#parts;
-    await store.clock.sleep(pollMillis, this.#nap.signal);
+    await store.clock.sleep(pause, this.#nap.signal);
     if (this.#stop.signal.aborted) return { kind: "gone" };
     this.#nap = new AbortController();
     const progress = this.#progress();

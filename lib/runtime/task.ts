@@ -79,6 +79,7 @@ export class Task {
   }
 
   #step(node: Exclude<PlanNode, { readonly kind: "source" }>, next: Step): Step {
+    if (node.kind === "sink") return this.#sink(node);
     const call = this.#plan.functions.get(node.id) ?? missing(node);
     switch (node.kind) {
       case "map":
@@ -105,8 +106,6 @@ export class Task {
         return this.#process(node, call, next);
       case "reduce":
         return this.#reduce(node, call, next);
-      case "sink":
-        return this.#sink(node);
     }
   }
 

@@ -9,7 +9,8 @@ import {
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test, vi } from "vitest";
 import { kinesisLog } from "../../lib/connectors/kinesis-log.js";
 import { millis } from "../../lib/model/ids.js";
-import { logConformance, type OpenLog } from "../../lib/testing/conformance/log.js";
+import { logConformance } from "../../lib/testing/conformance/log.js";
+import type { OpenLog } from "../../lib/testing/conformance/log-case.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
 import { type Cloud, openCloud } from "./aws-cloud.js";
 

@@ -13,8 +13,8 @@ import { lambdaFunctions } from "../../lib/connectors/lambda-functions.js";
 import { s3Blobs } from "../../lib/connectors/s3-blobs.js";
 import { startCloud } from "../../lib/local/cloud/server.js";
 import { checkpointId, generation, taskId } from "../../lib/model/ids.js";
-import { collect } from "../../lib/testing/conformance/suite.js";
 import { encodeVersion } from "../../lib/model/versions.js";
+import { collect } from "../../lib/testing/conformance/suite.js";
 
 const credentials = { accessKeyId: "test", secretAccessKey: "test" };
 const key = { group: "pipeline", name: "head" };
@@ -89,7 +89,10 @@ describe("R5 a write whose answer is lost", () => {
     ["by a time-out", [silence]],
     ["by an internal error", [answer(500, "InternalServerError")]],
     ["first, and refused for now later", [hangUp, throttle]],
-    ["by an internal error, before all retries were throttled", [answer(500, "InternalServerError"), throttle, throttle]],
+    [
+      "by an internal error, before all retries were throttled",
+      [answer(500, "InternalServerError"), throttle, throttle],
+    ],
   ];
   for (const [how, behaviours] of lost) {
     it(`is ambiguous: ${how}`, async () => {
@@ -210,6 +213,23 @@ describe("what a person must mend is invalid, and says how", () => {
     await expect(read()).rejects.toMatchObject({ kind: "invalid", message: expect.stringContaining("AWS_REGION") });
     const noKeys = { kind: "invalid", message: expect.stringContaining("AWS_PROFILE") };
     await expect(read("us-east-1")).rejects.toMatchObject(noKeys);
+  });
+});
+
+describe("a service that does not answer", () => {
+  it("is given up after the clients' own time-outs, over HTTP/1 and HTTP/2", async () => {
+    const server = createHttp2Server(() => undefined);
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    closing.push(() => void server.close());
+    const mute = [(await service(silence)).endpoint, `http://127.0.0.1:${(server.address() as AddressInfo).port}`];
+    const [one, two] = mute.map((endpoint) => awsClients({ endpoint, region: "us-east-1", credentials, attempts: 1 }));
+    if (one === undefined || two === undefined) throw new Error("unreachable");
+    closing.push(() => [one, two].forEach((clients) => void clients.destroy()));
+    const asked = [
+      dynamoRegisters(one.dynamo, { table: "state" }).read(key),
+      kinesisLog(two.kinesis).describe("flights"),
+    ];
+    for (const answer of asked) await expect(answer).rejects.toMatchObject({ kind: "transient" });
   });
 });
 

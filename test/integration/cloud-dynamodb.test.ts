@@ -136,6 +136,7 @@ describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded DynamoDB over %s", (http) 
   it("writes all of a transaction or nothing, and says why not", async () => {
     const table = await newTable(dynamo);
     await put(table, "a", 1);
+    await put(table, "b", 2);
     const cancelled = await failure(
       transact([
         { Put: { TableName: table, Item: { id: { S: "new" }, n: { N: "1" } } } },

@@ -4,9 +4,11 @@ import { connect as http2Connect } from "node:http2";
 import { connect, createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { CreateTableCommand, ListTablesCommand } from "@aws-sdk/client-dynamodb";
-import { CreateStreamCommand, ListStreamsCommand } from "@aws-sdk/client-kinesis";
+import { CreateTableCommand, DescribeTableCommand, ListTablesCommand } from "@aws-sdk/client-dynamodb";
+import { CreateStreamCommand, DescribeStreamSummaryCommand, ListStreamsCommand } from "@aws-sdk/client-kinesis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { entriesUnder, openDynamoStore } from "../../lib/local/cloud/dynamodb-store.js";
+import { openKinesisStore, type Stream } from "../../lib/local/cloud/kinesis-store.js";
 import { type EmbeddedCloud, startCloud } from "../../lib/local/cloud/server.js";
 import { dynamoAt, failure, type Http, kinesisAt } from "./cloud-clients.js";
 
@@ -38,7 +40,8 @@ function dieWithin1(headers: Record<string, string>): Promise<void> {
       path: "/b/k",
       headers,
     });
-    request.on("error", () => resolve());
+    request.on("error", () => undefined);
+    request.on("close", () => resolve());
     request.write('{"StreamName":');
     setTimeout(() => request.destroy(), 20);
   });
@@ -96,6 +99,19 @@ describe("an embedded cloud", () => {
     socket.destroy();
   });
 
+  it("recognises HTTP/2 in a beginning that arrives byte by byte", async () => {
+    const socket = connect(cloud.port, "127.0.0.1");
+    const answer = new Promise<Buffer>((resolve) => socket.once("data", resolve));
+    const settings = Buffer.from([0, 0, 0, 4, 0, 0, 0, 0, 0]);
+    for (const byte of Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), settings])) {
+      socket.write(Buffer.from([byte]));
+      await pause(1);
+    }
+    const frameType = 3;
+    expect((await answer)[frameType]).toBe(settings[frameType]);
+    socket.destroy();
+  });
+
   it("tells that its services run", async () => {
     const answer = await fetch(`${cloud.endpoint}/_tidemark/health`);
     expect(await answer.json()).toEqual({ services: { kinesis: "running", dynamodb: "running", s3: "running" } });
@@ -137,6 +153,43 @@ describe("an embedded cloud", () => {
     expect(refused).toMatchObject({ kind: "invalid", message: expect.stringContaining(`127.0.0.1:${port}`) });
     taken.close();
     await (await startCloud({ port, data })).close();
+    rmSync(data, { recursive: true });
+  });
+
+  it("puts right what a killed process left half done", async () => {
+    const data = mkdtempSync(join(tmpdir(), "cloud-"));
+    const fill = async (states: readonly string[]) => {
+      const [kinesis, dynamo] = await Promise.all([
+        openKinesisStore(join(data, "kinesis")),
+        openDynamoStore(join(data, "dynamodb")),
+      ]);
+      for (const state of states) {
+        const stream = { StreamName: state, StreamStatus: state, Shards: [], _seqIx: [] } as unknown as Stream;
+        await new Promise((resolve) => kinesis.store.metaDb.put(state, stream, resolve));
+        const table = { TableName: state, TableStatus: state, KeySchema: [], AttributeDefinitions: [] };
+        const items = { type: "put" as const, key: `item-${state}~a`, value: {} };
+        await dynamo.store.db.batch([{ type: "put", key: `table~${state}`, value: table }, items]);
+      }
+      await kinesis.store.db.close();
+      await dynamo.store.db.close();
+    };
+    await fill(["ACTIVE", "CREATING", "UPDATING", "DELETING"]);
+    const mended = await startCloud({ port: 0, data });
+    const [kinesis, dynamo] = [kinesisAt(mended.endpoint, "HTTP/1.1"), dynamoAt(mended.endpoint, "HTTP/1.1")];
+    expect((await kinesis.send(new ListStreamsCommand({}))).StreamNames).toEqual(["ACTIVE", "UPDATING"]);
+    expect((await dynamo.send(new ListTablesCommand({}))).TableNames).toEqual(["ACTIVE", "UPDATING"]);
+    const summary = await kinesis.send(new DescribeStreamSummaryCommand({ StreamName: "UPDATING" }));
+    expect(summary.StreamDescriptionSummary?.StreamStatus).toBe("ACTIVE");
+    const described = await dynamo.send(new DescribeTableCommand({ TableName: "UPDATING" }));
+    expect(described.Table?.TableStatus).toBe("ACTIVE");
+    kinesis.destroy();
+    dynamo.destroy();
+    await mended.close();
+    const { store } = await openDynamoStore(join(data, "dynamodb"));
+    const left: string[] = [];
+    for await (const [key] of entriesUnder(store.db, "item-")) left.push(key);
+    expect(left).toEqual(["item-ACTIVE~a", "item-UPDATING~a"]);
+    await store.db.close();
     rmSync(data, { recursive: true });
   });
 

@@ -1,5 +1,6 @@
 import { createCipheriv } from "node:crypto";
 import { createRequire } from "node:module";
+import { setTimeout as pause } from "node:timers/promises";
 import {
   CreateStreamCommand,
   DeleteStreamCommand,
@@ -14,63 +15,20 @@ import {
   PutRecordCommand,
   PutRecordsCommand,
   RegisterStreamConsumerCommand,
-  type ShardIteratorType,
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type EmbeddedCloud, startCloud } from "../../lib/local/cloud/server.js";
-import { failure, type Http, kinesisAt, stockKinesisAt } from "./cloud-clients.js";
+import { failure, type Http, kinesisAt } from "./cloud-clients.js";
+import { bytes, first, iterator, newStream, put, read, text, valuesFrom } from "./cloud-streams.js";
 
-const first = "shardId-000000000000";
 const middleOfHashes = (2n ** 127n).toString();
-const bytes = (text: string) => new TextEncoder().encode(text);
-const text = (data: Uint8Array | undefined) => new TextDecoder().decode(data);
 
 let cloud: EmbeddedCloud;
 beforeAll(async () => {
   cloud = await startCloud({ port: 0, data: null });
 });
 afterAll(() => cloud.close());
-
-let streams = 0;
-async function newStream(kinesis: KinesisClient, shards: number): Promise<string> {
-  streams += 1;
-  const StreamName = `stream-${streams}`;
-  await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount: shards }));
-  return StreamName;
-}
-
-async function put(kinesis: KinesisClient, StreamName: string, values: readonly string[]): Promise<string[]> {
-  const Records = values.map((value) => ({ PartitionKey: value, Data: bytes(value) }));
-  const put = await kinesis.send(new PutRecordsCommand({ StreamName, Records }));
-  expect(put.FailedRecordCount).toBe(0);
-  return (put.Records ?? []).map((record) => String(record.SequenceNumber));
-}
-
-interface From {
-  readonly type: ShardIteratorType;
-  readonly sequence?: string;
-  readonly at?: Date;
-}
-async function iterator(kinesis: KinesisClient, StreamName: string, ShardId: string, from: From): Promise<string> {
-  const { ShardIterator } = await kinesis.send(
-    new GetShardIteratorCommand({
-      StreamName,
-      ShardId,
-      ShardIteratorType: from.type,
-      ...(from.sequence === undefined ? {} : { StartingSequenceNumber: from.sequence }),
-      ...(from.at === undefined ? {} : { Timestamp: from.at }),
-    }),
-  );
-  return String(ShardIterator);
-}
-const read = (kinesis: KinesisClient, ShardIterator: string, Limit = 10_000) =>
-  kinesis.send(new GetRecordsCommand({ ShardIterator, Limit }));
-
-async function valuesFrom(kinesis: KinesisClient, stream: string, from: From): Promise<string[]> {
-  const { Records } = await read(kinesis, await iterator(kinesis, stream, first, from));
-  return (Records ?? []).map((record) => text(record.Data));
-}
 
 describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded Kinesis over %s", (http) => {
   let kinesis: KinesisClient;
@@ -113,9 +71,9 @@ describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded Kinesis over %s", (http) =
   it("reads at a time: from the first record that is late enough", async () => {
     const stream = await newStream(kinesis, 1);
     const sequences = await put(kinesis, stream, ["a", "b"]);
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20);
     const between = new Date();
-    await new Promise((resolve) => setTimeout(resolve, 20));
+    await pause(20);
     await put(kinesis, stream, ["c", "d"]);
     expect(sequences).toHaveLength(2);
     expect(await valuesFrom(kinesis, stream, { type: "AT_TIMESTAMP", at: between })).toEqual(["c", "d"]);
@@ -127,7 +85,7 @@ describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded Kinesis over %s", (http) =
     const stream = await newStream(kinesis, 1);
     const inEmpty = await iterator(kinesis, stream, first, { type: "AT_TIMESTAMP", at: new Date() });
     await put(kinesis, stream, ["before"]);
-    await new Promise((resolve) => setTimeout(resolve, 10));
+    await pause(10);
     const atEnd = await iterator(kinesis, stream, first, { type: "AT_TIMESTAMP", at: new Date() });
     await put(kinesis, stream, ["after"]);
     expect((await read(kinesis, inEmpty)).Records?.map((record) => text(record.Data))).toEqual(["before", "after"]);
@@ -136,22 +94,19 @@ describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded Kinesis over %s", (http) =
 
   it("loses no record to an iterator at a time while others put", async () => {
     const stream = await newStream(kinesis, 1);
-    const iterators: string[] = [];
-    const putting = (async () => {
-      for (let index = 0; index < 60; index += 1) await put(kinesis, stream, [`r${index}`]);
-    })();
-    const counts: number[] = [];
-    for (let index = 0; index < 30; index += 1) {
+    const batch = Array.from({ length: 500 }, (_, index) => `r${index}`);
+    for (let round = 0; round < 15; round += 1) {
+      await pause(3);
       const at = new Date();
-      iterators.push(await iterator(kinesis, stream, first, { type: "AT_TIMESTAMP", at }));
-      counts.push(at.getTime());
-    }
-    await putting;
-    const all = (await read(kinesis, await iterator(kinesis, stream, first, { type: "TRIM_HORIZON" }))).Records ?? [];
-    for (const [index, from] of iterators.entries()) {
-      const due = all.filter((record) => Number(record.ApproximateArrivalTimestamp) >= Number(counts[index]));
-      const got = (await read(kinesis, from)).Records ?? [];
-      expect(got.map((record) => record.SequenceNumber)).toEqual(due.map((record) => record.SequenceNumber));
+      const putting = put(kinesis, stream, batch);
+      const iterators: string[] = [];
+      for (let count = 0; count < 4; count += 1)
+        iterators.push(await iterator(kinesis, stream, first, { type: "AT_TIMESTAMP", at }));
+      const due = await putting;
+      for (const from of iterators) {
+        const got = (await read(kinesis, from)).Records ?? [];
+        expect(got.map(({ SequenceNumber }) => SequenceNumber)).toEqual(due);
+      }
     }
   });
 
@@ -186,7 +141,7 @@ describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded Kinesis over %s", (http) =
       seen.push(...(answer.Records ?? []).map((record) => text(record.Data)));
       children = (answer.ChildShards ?? []).map(({ ShardId }) => ShardId);
       next = answer.NextShardIterator;
-      if (next !== undefined) await new Promise((resolve) => setTimeout(resolve, 400));
+      if (next !== undefined) await pause(400);
     }
     expect(next).toBeUndefined();
     expect(seen).toEqual(["old"]);
@@ -286,44 +241,6 @@ describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded Kinesis over %s", (http) =
     );
     await kinesis.send(new CreateStreamCommand({ StreamName: stream, ShardCount: 1 }));
     expect(await valuesFrom(kinesis, stream, { type: "TRIM_HORIZON" })).toEqual([]);
-  });
-});
-
-describe("embedded Kinesis with the service's limits", () => {
-  it("throttles the sixth read of a second, and records over 1,000 a second and shard", async () => {
-    const limited = await startCloud({ port: 0, data: null, limits: "real" });
-    const kinesis = kinesisAt(limited.endpoint, "HTTP/1.1");
-    try {
-      await kinesis.send(new CreateStreamCommand({ StreamName: "slow", ShardCount: 1 }));
-      const from = await iterator(kinesis, "slow", first, { type: "TRIM_HORIZON" });
-      const reads = await Promise.allSettled(Array.from({ length: 6 }, () => read(kinesis, from)));
-      const refused = reads.flatMap((outcome) => (outcome.status === "rejected" ? [outcome.reason.name] : []));
-      expect(refused).toEqual(["ProvisionedThroughputExceededException"]);
-      const Records = Array.from({ length: 400 }, (_, index) => ({ PartitionKey: `${index}`, Data: bytes("x") }));
-      const puts = await Promise.all(
-        [1, 2, 3].map(() => kinesis.send(new PutRecordsCommand({ StreamName: "slow", Records }))),
-      );
-      const failed = puts.flatMap((answer) =>
-        (answer.Records ?? []).filter(({ ErrorCode }) => ErrorCode !== undefined),
-      );
-      expect(failed).toHaveLength(200);
-      expect(failed[0]?.ErrorCode).toBe("ProvisionedThroughputExceededException");
-      await new Promise((resolve) => setTimeout(resolve, 1_100));
-      expect((await read(kinesis, from)).Records).toHaveLength(1_000);
-    } finally {
-      kinesis.destroy();
-      await limited.close();
-    }
-  });
-});
-
-describe("stock clients of the embedded Kinesis", () => {
-  it("need an endpoint, a region and any keys", async () => {
-    const kinesis = stockKinesisAt(cloud.endpoint);
-    const stream = await newStream(kinesis, 1);
-    await put(kinesis, stream, ["a"]);
-    expect(await valuesFrom(kinesis, stream, { type: "TRIM_HORIZON" })).toEqual(["a"]);
-    kinesis.destroy();
   });
 });
 

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import http from "node:http";
 import { Readable } from "node:stream";
 import { CopyObjectCommand, GetObjectCommand, HeadObjectCommand, PutObjectCommand } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -152,6 +153,19 @@ describe("aws-chunked framing", () => {
     const short = await put("broken", framed(["abc"]), { "x-amz-decoded-content-length": 4 });
     expect(short.text).toContain("<Code>IncompleteBody</Code>");
     await absent("broken");
+  });
+
+  it("with a size line that never ends is refused before the body does", async () => {
+    const status = await new Promise((resolve, reject) => {
+      const headers = { ...streaming, "content-length": 1_000_000 };
+      const sent = http.request({ host: "127.0.0.1", port: s3.port, method: "PUT", path: path("endless"), headers });
+      sent.on("error", reject).on("response", (answer) => {
+        resolve(answer.statusCode);
+        sent.destroy();
+      });
+      sent.write("0".repeat(20_000));
+    });
+    expect(status).toBe(400);
   });
 
   it("as the SDK sends a stream", async () => {

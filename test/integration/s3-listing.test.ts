@@ -8,6 +8,7 @@ import {
 } from "@aws-sdk/client-s3";
 import fc from "fast-check";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { SortedKeys } from "../../lib/local/s3/sorted-keys.js";
 import { bucket, type Running, refusal, startS3 } from "./s3-fixture.js";
 
 interface Listing {
@@ -77,7 +78,7 @@ describe("any listing, in any pages, is what the model says", () => {
   const text = (maxLength: number) => fc.array(character, { maxLength }).map((parts) => parts.join(""));
   const key = text(6).filter((name) => name !== "" && !/^\s+$/.test(name));
   const list = fc.record({
-    keys: fc.array(key, { maxLength: 25 }),
+    keys: fc.array(key, { maxLength: 25, size: "max" }),
     prefix: text(2),
     delimiter: fc.constantFrom("", "/", "a", "//", "𝒳"),
     after: fc.oneof(fc.constant(""), text(3)),
@@ -109,6 +110,35 @@ describe("any listing, in any pages, is what the model says", () => {
       { numRuns: 60 },
     );
   });
+});
+
+it("the sorted keys are what a set of them is, however they are added, removed and looked at", () => {
+  const key = fc
+    .array(fc.constantFrom("a", "b", "\uffee", "𝒳"), { minLength: 1, maxLength: 4 })
+    .map((parts) => parts.join(""));
+  const change = fc.oneof(
+    fc.record({ kind: fc.constant("add"), keys: fc.array(key, { maxLength: 150, size: "max" }) }),
+    fc.record({ kind: fc.constant("remove"), keys: fc.array(key, { maxLength: 20 }) }),
+    fc.record({ kind: fc.constant("look"), keys: fc.constant([]) }),
+  );
+  fc.assert(
+    fc.property(fc.array(change, { maxLength: 12 }), (changes) => {
+      const sorted = new SortedKeys();
+      const there = new Set<string>();
+      const expected = () => [...there].sort((left, right) => Buffer.compare(Buffer.from(left), Buffer.from(right)));
+      for (const { kind, keys } of changes) {
+        if (kind === "look") expect(sorted.all()).toEqual(expected());
+        for (const name of keys) {
+          if (kind === "add" && !there.has(name)) sorted.add(name);
+          if (kind === "add") there.add(name);
+          if (kind === "remove") sorted.remove(name);
+          if (kind === "remove") there.delete(name);
+        }
+      }
+      expect(sorted.all()).toEqual(expected());
+    }),
+    { numRuns: 300 },
+  );
 });
 
 it("the order is that of the UTF-8 bytes", async () => {

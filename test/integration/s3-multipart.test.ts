@@ -89,6 +89,8 @@ describe("a multipart upload", () => {
     ];
     expect(await refusal(complete(begun, parts))).toEqual({ name: "EntityTooSmall", status: 400 });
     expect(await refusal(complete(begun, [...parts].reverse()))).toMatchObject({ name: "InvalidPartOrder" });
+    const twice = await refusal(complete(begun, [...parts.slice(0, 1), ...parts.slice(0, 1)]));
+    expect(twice).toMatchObject({ name: "InvalidPartOrder" });
     expect(await refusal(complete(begun, [{ PartNumber: 3, ETag: one.ETag }]))).toMatchObject({ name: "InvalidPart" });
     const path = `/${bucket}/refused?uploadId=${begun.UploadId}`;
     for (const body of [

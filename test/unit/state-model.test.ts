@@ -4,6 +4,7 @@ import type { KeyGroups } from "../../lib/model/checkpoints.js";
 import { type Key, keyBytes, keyGroupOf } from "../../lib/model/keys.js";
 import type { SnapshotRef } from "../../lib/model/snapshots.js";
 import { continued, nextSnapshotKind, noState } from "../../lib/state/compaction.js";
+import type { SnapshotKind } from "../../lib/state/snapshot-format.js";
 import { restoreInto } from "../../lib/state/snapshot-reader.js";
 import type { StateTable } from "../../lib/state/table.js";
 import { allGroups, anyKey, anyValue, Files, mixedOf, mixedTable } from "./state-samples.js";
@@ -37,7 +38,7 @@ const step = (mapKey: fc.Arbitrary<Key>): fc.Arbitrary<Step> =>
 
 type Event =
   | { readonly kind: "record"; readonly key: Key; readonly steps: readonly Step[] }
-  | { readonly kind: "snapshot" };
+  | { readonly kind: "snapshot"; readonly as: SnapshotKind };
 
 /** Few keys, so that they meet again. */
 const history: fc.Arbitrary<readonly Event[]> = fc
@@ -53,7 +54,13 @@ const history: fc.Arbitrary<readonly Event[]> = fc
             steps: fc.array(step(fc.constantFrom(...mapKeys)), { maxLength: 4 }),
           }),
         },
-        { weight: 1, arbitrary: fc.constant({ kind: "snapshot" } as const) },
+        {
+          weight: 1,
+          arbitrary: fc.record({
+            kind: fc.constant("snapshot"),
+            as: fc.constantFrom("delta", "delta", "delta", "base"),
+          }),
+        },
       ),
       { maxLength: 40 },
     ),
@@ -142,7 +149,7 @@ describe("state and its snapshots against a naive model", () => {
         const models = new Map<string, readonly [Key, Model]>();
         let table = mixedTable();
         let ref: SnapshotRef = noState;
-        for (const event of [...events, { kind: "snapshot" } as const]) {
+        for (const event of [...events, { kind: "snapshot", as: "delta" } as const]) {
           if (event.kind === "record") {
             const [, model] = models.get(idOf(event.key)) ?? [event.key, newModel()];
             models.set(idOf(event.key), [normalKey(event.key), model]);
@@ -151,8 +158,10 @@ describe("state and its snapshots against a naive model", () => {
             continue;
           }
           expectState(table, models, allGroups);
-          const kind = nextSnapshotKind(ref, [table]);
-          if (kind !== "none") ref = continued(ref, kind, await files.write([table], { kind, sliceBytesTarget: 128 }));
+          if (nextSnapshotKind(ref, [table]) !== "none") {
+            const kind = ref.base === null ? "base" : event.as;
+            ref = continued(ref, kind, await files.write([table], { kind, sliceBytesTarget: 128 }));
+          }
           for (const groups of [allGroups, [0, border], [border + 1, 127]] as const) {
             const copy = mixedTable();
             await restoreInto([copy], ref, groups, files.read);

@@ -4,6 +4,7 @@ import type { KeyGroups } from "../../lib/model/checkpoints.js";
 import { type Key, keyBytes, keyGroupOf } from "../../lib/model/keys.js";
 import { sha256 } from "../../lib/model/sha256.js";
 import type { SnapshotFile, SnapshotRef } from "../../lib/model/snapshots.js";
+import type { ValueState } from "../../lib/pipeline/state-spec.js";
 import { noState } from "../../lib/state/compaction.js";
 import { gapBytesMax, planReads, readBytesMax } from "../../lib/state/slice-reads.js";
 import { restoreInto } from "../../lib/state/snapshot-reader.js";
@@ -51,6 +52,8 @@ describe("a restore", () => {
     const base = await files.write([valuesTable("op", airports(100))], { kind: "base" });
     const table = await restored(files, refTo(base));
     expect([table.keys, table.dirty]).toEqual([100, 0]);
+    const { set } = table.accessors.value as ValueState<unknown>;
+    expect(() => set("of no record")).toThrow(/outside of onRecord/);
     setValue(table, "airport 7", "changed");
     setValue(table, "airport 8", undefined);
     const delta = await files.write([table], { kind: "delta" });

@@ -54,7 +54,7 @@ interface StreamsDb {
   on(event: "error", listener: () => void): void;
 }
 export interface KinesisStore {
-  readonly db: { open(): Promise<unknown>; close(): Promise<unknown>; on(event: "error", listener: () => void): void };
+  readonly db: { close(): Promise<unknown>; on(event: "open" | "error", listener: (error: unknown) => void): void };
   readonly metaDb: StreamsDb;
   getStream(name: string, done: Done<Stream>): void;
   getStreamDb(name: string): RecordsDb;
@@ -95,10 +95,14 @@ export async function openKinesisStore(folder: string | null): Promise<KinesisPa
   const emulator = loadEmulator<KinesisDatabase>("kinesalite", operations);
   const store = await openStore(folder, () => {
     const opening = emulator.database.create({ ...atOnce, ...(folder === null ? {} : { path: folder }) });
-    // The failure reaches us through `open`; without a listener the same event would end the process.
-    opening.db.on("error", () => undefined);
+    // Not by `open()`, which never answers when the opening that has begun fails.
+    const opened = new Promise<void>((resolve, reject) => {
+      opening.db.on("open", () => resolve());
+      opening.db.on("error", reject);
+    });
+    // Told of the same failure; without a listener that would end the process.
     opening.metaDb.on("error", () => undefined);
-    return { store: opening, opened: opening.db.open() };
+    return { store: opening, opened };
   });
   await settleStreams(store);
   return { emulator, store };

@@ -54,15 +54,18 @@ export async function openPort(port: number, handle: Handle): Promise<OpenPort> 
 
 function sortOut(socket: Socket, serve: (version: "1" | "2") => void): void {
   socket.setTimeout(keepAliveMs, () => socket.destroy());
+  let head = Buffer.alloc(0);
   const look = () => {
-    const head: Buffer | null = socket.read();
-    if (head === null) return;
-    socket.unshift(head);
+    const chunk: Buffer | null = socket.read();
+    if (chunk === null) return;
+    head = Buffer.concat([head, chunk]);
     const start = head.subarray(0, prefaceStart.length).toString("latin1");
+    // Not put back before it is decided: what is put back is readable again at once.
     if (start.length < prefaceStart.length && prefaceStart.startsWith(start)) return;
     socket.off("readable", look);
     socket.setTimeout(0);
     socket.removeAllListeners("timeout");
+    socket.unshift(head);
     serve(start === prefaceStart ? "2" : "1");
   };
   socket.on("readable", look);

@@ -19,8 +19,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   guardAgainstEmulatorFaults();
   try {
     const cloud = await startCloud(optionsIn(argv));
-    announce({ endpoint: cloud.endpoint, port: cloud.port });
     stopWhenAsked(cloud);
+    announce({ endpoint: cloud.endpoint, port: cloud.port });
   } catch (error) {
     const { kind, message } = asStreamError(error);
     announce({ error: { kind, message } });
@@ -63,7 +63,9 @@ function stopWhenAsked(cloud: EmbeddedCloud): void {
       },
     );
   };
-  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, stop);
+  process.on("SIGTERM", stop);
+  // Ctrl-C on a terminal reaches the whole group: a parent that has us stop last says so itself, by SIGTERM or its end.
+  process.on("SIGINT", process.send === undefined ? stop : () => undefined);
   process.on("disconnect", stop);
   // The parent may have gone while the cloud was starting.
   if (process.send !== undefined && !process.connected) stop();

@@ -5,7 +5,6 @@ import {
   openSync,
   readFileSync,
   renameSync,
-  truncateSync,
   writeFileSync,
   writeSync,
 } from "node:fs";
@@ -33,11 +32,10 @@ function parseLine(path: string, line: string, index: number): unknown {
   }
 }
 
-/** The entries of a journal. What stands behind its last newline was never acknowledged (the process died in it) and is cut off. */
+/** The entries of a journal. What stands behind its last newline was never acknowledged (the process died in it) and is left out. */
 export function readJournal(path: string): unknown[] {
   const bytes = readFileSync(path);
   const end = bytes.lastIndexOf(newline) + 1;
-  if (end < bytes.length) truncateSync(path, end);
   const lines = bytes.toString("utf8", 0, end).split("\n");
   lines.pop();
   return lines.map((line, index) => parseLine(path, line, index));

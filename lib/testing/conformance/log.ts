@@ -1,83 +1,21 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { millis } from "../../model/ids.js";
-import type { Log, LogRead, LogRecord, LogShard, LogStart } from "../../ports/log.js";
+import type { LogRead, LogRecord, LogStart } from "../../ports/log.js";
+import { horizon, type LogCase, logCase, type OpenLog, range, texts } from "./log-case.js";
 import { bytesOf, type Test, textOf, type Without } from "./suite.js";
 
-export interface OpenLog {
-  readonly log: Log;
-  /** Makes a stream under a new name, and answers with it. Its retention is a day. */
-  createStream(shardCount: number): Promise<string>;
-  put(stream: string, partitionKey: string, data: Uint8Array): Promise<{ shardId: string; sequenceNumber: string }>;
-  /** Halves an open shard. */
-  split(stream: string, shardId: string): Promise<void>;
-  merge(stream: string, first: string, second: string): Promise<void>;
-  /** Sets the log's clock forward. Not called where the feature is left out. */
-  passTime(length: number): Promise<void>;
-}
-
-interface Case extends OpenLog {
-  /** A new stream of one shard. */
-  single(): Promise<{ readonly stream: string; readonly shardId: string }>;
-  cursor(stream: string, shardId: string, start: LogStart): Promise<string>;
-  read(stream: string, cursor: string, limit?: number): Promise<LogRead & { kind: "records" }>;
-  /** Reads until nothing more comes, or the shard ends. */
-  readAll(stream: string, shardId: string, start: LogStart): Promise<{ records: LogRecord[]; ended: boolean }>;
-}
-
-type It = (name: string, run: (given: Case) => Promise<void>) => void;
-
-const horizon: LogStart = { kind: "horizon" };
-/** Reads without a record before a test takes it that there is none: a log may answer empty although there is more. */
-const emptyReadsMax = 3;
+type It = (name: string, run: (given: LogCase) => Promise<void>) => void;
 
 /** What every implementation of Log must do. */
 export function logConformance(test: Test, open: () => Promise<OpenLog>, without: Without<"passing time"> = {}): void {
-  const it: It = (name, run) => test(name, async () => run(caseOf(await open())));
+  const it: It = (name, run) => test(name, async () => run(logCase(await open())));
   streams(it);
   reads(it);
   starts(it);
   resharding(it);
   if (without["passing time"] === undefined) passingTime(it);
 }
-
-function caseOf(opened: OpenLog): Case {
-  const { log } = opened;
-  const cursor = async (stream: string, shardId: string, start: LogStart): Promise<string> => {
-    const found = await log.cursor(stream, shardId, start);
-    assert.equal(found.kind, "cursor", `no cursor at ${JSON.stringify(start)} of ${shardId}`);
-    return found.kind === "cursor" ? found.cursor : "";
-  };
-  const read = async (stream: string, at: string, limit = 1_000): Promise<LogRead & { kind: "records" }> => {
-    const answer = await log.read(stream, at, limit);
-    assert.ok(answer.kind === "records", `a read was ${answer.kind}`);
-    return answer;
-  };
-  return {
-    ...opened,
-    cursor,
-    read,
-    async single() {
-      const stream = await opened.createStream(1);
-      const [shard] = await log.shards(stream);
-      return { stream, shardId: shard?.shardId ?? "" };
-    },
-    async readAll(stream, shardId, start) {
-      const records: LogRecord[] = [];
-      let next: string | null = await cursor(stream, shardId, start);
-      for (let empty = 0; next !== null && empty < emptyReadsMax; ) {
-        const answer: LogRead & { kind: "records" } = await read(stream, next);
-        records.push(...answer.records);
-        empty = answer.records.length === 0 ? empty + 1 : 0;
-        next = answer.next;
-      }
-      return { records, ended: next === null };
-    },
-  };
-}
-
-const texts = (records: readonly LogRecord[]): string[] => records.map((record) => textOf(record.data));
-const range = (shard: LogShard | undefined): bigint[] => (shard?.hashKeys ?? []).map(BigInt);
 
 function streams(it: It): void {
   it("a stream is described with its retention, its name in its ARN, and the server's clock", async (given) => {

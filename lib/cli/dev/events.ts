@@ -1,0 +1,33 @@
+import type { Head, Status } from "../../model/head.js";
+
+/** What `dev` tells while it runs: a line each on standard output with --json, and what the status line is made of. */
+export type DevEvent =
+  | {
+      readonly event: "ready";
+      readonly pipeline: string;
+      readonly endpoint: string;
+      readonly functionsEndpoint: string;
+      readonly made: readonly string[];
+    }
+  | {
+      readonly event: "status";
+      readonly status: Status | "starting";
+      readonly generation: number;
+      readonly checkpoint: number | null;
+      readonly checkpoints: number;
+      readonly records: number;
+      readonly behindMillis: number;
+      readonly idle: boolean;
+      readonly restarts: number;
+    }
+  | {
+      readonly event: "session";
+      readonly state: "started" | "ended" | "killed";
+      readonly pid: number | null;
+      readonly requestId: string;
+    }
+  | { readonly event: "recovered"; readonly generation: number; readonly seconds: number }
+  | { readonly event: "log"; readonly function: string; readonly line: string }
+  | { readonly event: "end"; readonly status: Status; readonly failures: Head["failures"] };
+
+export type DevListener = (event: DevEvent) => void;

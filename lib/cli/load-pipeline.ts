@@ -1,0 +1,150 @@
+import { existsSync } from "node:fs";
+import { mkdir, rename, writeFile } from "node:fs/promises";
+import { basename, dirname, extname, join, resolve } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { asStreamError, StreamError } from "../model/errors.js";
+import { libraryVersion } from "../model/library.js";
+import { sha256 } from "../model/sha256.js";
+import { isPipeline } from "../pipeline/pipeline.js";
+import type { Plan } from "../pipeline/plan.js";
+
+/** A pipeline's file, bundled: what runs here is what is deployed. */
+export interface LoadedPipeline {
+  readonly plan: Plan;
+  /** Absolute path of the bundle; it exports the handlers `task` and `supervisor`. */
+  readonly bundle: string;
+  /** Changes with the user's code and with the library (P4). */
+  readonly version: string;
+  /** The folder of the nearest package.json, where `.tidemark/` lies. */
+  readonly root: string;
+}
+
+/**
+ * Bundles the user's own files with esbuild (packages stay external) into `.tidemark/build/` of their project, and imports that.
+ * Types are the user's `tsc`'s business.
+ *
+ * @throws StreamError `invalid`: no such file; it does not compile (with file and line); it throws; it exports no pipeline
+ */
+export async function loadPipeline(file: string): Promise<LoadedPipeline> {
+  const path = resolve(file);
+  if (!existsSync(path))
+    throw new StreamError(
+      "invalid",
+      `there is no file ${path}; the first argument is the file that exports the pipeline`,
+    );
+  const root = projectRoot(path);
+  const entry = `
+    import * as user from ${JSON.stringify(path)};
+    import { supervisorHandler, taskHandler } from "tidemark/lambda";
+    const { default: pipeline } = { default: undefined, ...user };
+    const once = (make) => { let made; return (event, context) => (made ??= make(pipeline))(event, context); };
+    export default pipeline;
+    export const task = once(taskHandler);
+    export const supervisor = once(supervisorHandler);`;
+  const { path: bundle, text } = await bundleInto(entry, {
+    root,
+    name: basename(path, extname(path)),
+    resolveDir: dirname(path),
+  });
+  const module = await importBundle(bundle, path);
+  const pipeline = module.default;
+  if (!isPipeline(pipeline)) {
+    throw new StreamError(
+      "invalid",
+      `${path} exports no pipeline: export it as default, export default pipeline("name", {}, (flow) => …)`,
+    );
+  }
+  return { plan: pipeline.plan, bundle, version: sha256(`${libraryVersion}\n${text}`).slice(0, 16), root };
+}
+
+/** Imports a TypeScript module of the user's that is no pipeline, such as their configuration. */
+export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
+  const entry = `export * from ${JSON.stringify(path)}; export { default } from ${JSON.stringify(path)};`;
+  const { path: bundle } = await bundleInto(entry, {
+    root: projectRoot(path),
+    name: basename(path, extname(path)),
+    resolveDir: dirname(path),
+  });
+  return importBundle(bundle, path);
+}
+
+export function projectRoot(path: string): string {
+  for (let folder = dirname(path); ; folder = dirname(folder)) {
+    if (existsSync(join(folder, "package.json"))) return folder;
+    if (folder === dirname(folder)) return dirname(path);
+  }
+}
+
+interface BundlePlace {
+  readonly root: string;
+  readonly name: string;
+  readonly resolveDir: string;
+}
+
+async function bundleInto(
+  entry: string,
+  place: BundlePlace,
+): Promise<{ readonly path: string; readonly text: string }> {
+  const esbuild = await import("esbuild");
+  const built = await esbuild
+    .build({
+      stdin: { contents: entry, resolveDir: place.resolveDir, sourcefile: "tidemark-entry.js", loader: "js" },
+      bundle: true,
+      packages: "external",
+      format: "esm",
+      platform: "node",
+      target: "node20",
+      sourcemap: "inline",
+      write: false,
+      logLevel: "silent",
+      plugins: [ownLibrary],
+    })
+    .catch(async (error) => {
+      const lines = await esbuild.formatMessages((error as { errors?: [] }).errors ?? [], {
+        kind: "error",
+        color: false,
+      });
+      throw new StreamError("invalid", `it does not compile:\n${lines.join("").trimEnd() || String(error)}`);
+    });
+  const text = built.outputFiles[0]?.text ?? "";
+  const folder = join(place.root, ".tidemark", "build");
+  const path = join(folder, `${place.name}-${sha256(text).slice(0, 16)}.mjs`);
+  if (!existsSync(path)) await writeWhole(folder, path, text);
+  return { path, text };
+}
+
+/** Another process may be writing the same bundle: it appears at once, whole. */
+async function writeWhole(folder: string, path: string, text: string): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  const part = `${path}.${process.pid}`;
+  await writeFile(part, text);
+  await rename(part, path);
+}
+
+/** "tidemark" is the library of this command, so that plan, handlers and command are of one version. */
+const ownLibrary = {
+  name: "own-library",
+  setup(build: {
+    onResolve: (
+      filter: { filter: RegExp },
+      resolve: (args: { path: string }) => { path: string; external: true },
+    ) => void;
+  }) {
+    const places: Readonly<Record<string, string>> = { tidemark: "../index.js", "tidemark/lambda": "../lambda.js" };
+    build.onResolve({ filter: /^tidemark(\/lambda)?$/ }, ({ path }) => ({
+      path: pathToFileURL(fileURLToPath(new URL(places[path] ?? "", import.meta.url))).href,
+      external: true,
+    }));
+  },
+};
+
+async function importBundle(bundle: string, file: string): Promise<Readonly<Record<string, unknown>>> {
+  try {
+    return (await import(pathToFileURL(bundle).href)) as Readonly<Record<string, unknown>>;
+  } catch (error) {
+    const cause =
+      error instanceof StreamError || (error as { kind?: string }).kind === "invalid" ? asStreamError(error) : error;
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new StreamError("invalid", `${file} cannot be loaded: ${message}`, { cause });
+  }
+}

@@ -1,0 +1,65 @@
+import { CreateTableCommand, type DynamoDBClient } from "@aws-sdk/client-dynamodb";
+import { CreateStreamCommand, type KinesisClient } from "@aws-sdk/client-kinesis";
+import { CreateBucketCommand, type S3Client } from "@aws-sdk/client-s3";
+import { awsError } from "./aws-errors.js";
+
+/** Makes what a pipeline needs and an endpoint lacks: for local endpoints only, where nobody pays for it. */
+export interface Provisioner {
+  /** Each resolves to whether it made something. What is there already is left as it is. */
+  stream(name: string, shards: number): Promise<boolean>;
+  bucket(name: string): Promise<boolean>;
+  /** `key`: attribute names and types, partition key first. */
+  table(
+    name: string,
+    key: readonly { readonly name: string; readonly type: "string" | "number" | "bytes" }[],
+  ): Promise<boolean>;
+}
+
+const dynamoTypes = { string: "S", number: "N", bytes: "B" } as const;
+
+/** The table of heads, leases, acks and manifests. */
+export const registersKey = [
+  { name: "pk", type: "string" },
+  { name: "sk", type: "string" },
+] as const;
+
+export function provisioner(clients: {
+  readonly kinesis: KinesisClient;
+  readonly s3: S3Client;
+  readonly dynamo: DynamoDBClient;
+}): Provisioner {
+  return {
+    stream: (name, shards) =>
+      made(
+        () => clients.kinesis.send(new CreateStreamCommand({ StreamName: name, ShardCount: shards })),
+        `stream "${name}"`,
+      ),
+    bucket: (name) => made(() => clients.s3.send(new CreateBucketCommand({ Bucket: name })), `bucket "${name}"`),
+    table: (name, key) => {
+      const create = new CreateTableCommand({
+        TableName: name,
+        BillingMode: "PAY_PER_REQUEST",
+        AttributeDefinitions: key.map((part) => ({ AttributeName: part.name, AttributeType: dynamoTypes[part.type] })),
+        KeySchema: key.map((part, index) => ({ AttributeName: part.name, KeyType: index === 0 ? "HASH" : "RANGE" })),
+      });
+      return made(() => clients.dynamo.send(create), `table "${name}"`);
+    },
+  };
+}
+
+const there: ReadonlySet<string> = new Set([
+  "ResourceInUseException",
+  "BucketAlreadyOwnedByYou",
+  "BucketAlreadyExists",
+]);
+
+async function made(create: () => Promise<unknown>, what: string): Promise<boolean> {
+  try {
+    await create();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && there.has(error.name)) return false;
+    const target = { name: what, actions: "the permission to create it", whenAbsent: "" };
+    throw awsError(error, { intent: "write", target, doing: "creation" });
+  }
+}
