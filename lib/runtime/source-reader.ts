@@ -113,7 +113,6 @@ export class SourceReader {
     if (shard.caughtUp && end !== null && batch.serverNow >= end && batch.next !== null) shard.ended = true;
     if (last !== null) this.changed = true;
     if (batch.next === null && !shard.ended) {
-      // P1: the read that finds the end of a shard leaves readTo as it was.
       this.changed = true;
       const { generation, producer } = this.options;
       const finished = {
@@ -121,7 +120,7 @@ export class SourceReader {
         generation,
         producer,
         sent: {},
-        readTo: position.readTo ?? batch.serverNow,
+        readTo: endReadTo(position, batch),
       } as const;
       shard.entry = { ...shard.entry, at: finished };
     } else {
@@ -202,9 +201,16 @@ function readToAfter(position: Position, batch: Batch, ended: boolean): Millis |
   return batch.behindMillis === 0 ? millis(Math.max(before, batch.serverNow)) : position.readTo;
 }
 
+/** P1: the read that finds the end of a shard leaves readTo as it was. Where nothing was promised yet, its last record speaks. */
+function endReadTo(position: Position, batch: Batch): Millis {
+  return position.readTo ?? batch.records.at(-1)?.arrivedAt ?? batch.serverNow;
+}
+
 function moved(position: Position, last: string | null, readTo: Millis | null): Position {
   if (last !== null) return { kind: "after", sequenceNumber: last, sub: null, readTo: readTo ?? millis(0) };
-  if (readTo === null || position.kind === "horizon") return position;
+  if (readTo === null) return position;
+  // P0: the horizon promises what is there at its first read; from then on it is checked.
+  if (position.kind === "horizon") return { kind: "beginning", readTo };
   return { ...position, readTo };
 }
 
