@@ -1,14 +1,16 @@
 import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
-import { StreamError } from "../model/errors.js";
+import { asStreamError, StreamError } from "../model/errors.js";
 import type { Desired, GenerationRecord, Head } from "../model/head.js";
 import { generation } from "../model/ids.js";
 import type { ShardTable, SourceTable } from "../model/shards.js";
 import { hasState, type Plan } from "../pipeline/plan.js";
 import type { Source } from "../pipeline/source.js";
 import type { Log } from "../ports/log.js";
+import { checkOperators } from "../state/snapshot-reader.js";
 import { repeat } from "./repeat.js";
 import { firstTable } from "./shard-table.js";
 import { type CheckpointStore, readManifest } from "./store.js";
+import { sameRef } from "./transitions.js";
 
 export interface OpeningContext {
   readonly store: CheckpointStore;
@@ -43,7 +45,7 @@ export async function prepareRecord(
   const { plan, store } = context;
   const { origin, incarnation } = opening;
   const manifest = origin === null ? null : await readManifest(store, incarnation, origin);
-  const dropped = desired.request?.dropped ?? previous?.dropped ?? [];
+  const dropped = droppedState(previous, desired, origin);
   if (manifest !== null) checkState(plan, manifest, dropped);
   return {
     format: 1,
@@ -63,22 +65,29 @@ export async function prepareRecord(
   };
 }
 
-/** P2. */
+/** P2: by the index of the snapshots, before anything is fenced. */
 function checkState(plan: Plan, manifest: Manifest, dropped: readonly string[]): void {
-  const known = new Set([...operatorsOf(plan), ...dropped]);
-  const files = manifest.tasks.flatMap((ack) => [
-    ...(ack.snapshot.base === null ? [] : [ack.snapshot.base]),
-    ...ack.snapshot.deltas,
-  ]);
-  const unknown = new Set(
-    files.flatMap((file) => file.slices.map((slice) => slice.operator)).filter((name) => !known.has(name)),
-  );
-  if (unknown.size === 0) return;
-  const list = [...unknown].map((name) => `"${name}"`).join(", ");
-  throw new StreamError(
-    "invalid",
-    `pipeline "${plan.graph.name}": checkpoint ${manifest.checkpointId} has state of ${list}, which the pipeline does not have (P2): was an operator renamed? Its name is the address of its state`,
-  );
+  const operators = plan.graph.nodes
+    .filter(hasState)
+    .map((node) => ({ operator: node.name, stateVersion: node.version }));
+  try {
+    for (const ack of manifest.tasks) checkOperators(operators, ack.snapshot, dropped);
+  } catch (cause) {
+    const { kind, message } = asStreamError(cause);
+    throw new StreamError(kind, `pipeline "${plan.graph.name}", checkpoint ${manifest.checkpointId}: ${message}`, {
+      cause,
+    });
+  }
+}
+
+/** What the user dropped stays out of later restores of the same checkpoint; what is made since is in later ones (P2). */
+function droppedState(
+  previous: GenerationRecord | null,
+  desired: Desired,
+  origin: CheckpointRef | null,
+): readonly string[] {
+  const asked = desired.request !== null && desired.request.id !== previous?.requestId ? desired.request.dropped : [];
+  return sameRef(previous?.origin ?? null, origin) ? [...new Set([...asked, ...(previous?.dropped ?? [])])] : asked;
 }
 
 /** P0: a source that no checkpoint knows starts where it says; once resolved, later generations copy it. */

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { hash } from "node:crypto";
 import { StreamError } from "./errors.js";
 
 /** What records are grouped by. 1 and "1" and 1n are three keys. */
@@ -22,8 +22,7 @@ export function keyBytes(key: Key): Uint8Array {
 
 /** K1: the top bits of MD5, 0 … 127: slices of the hash space that Kinesis uses for its shards. */
 export function keyGroupOf(bytes: Uint8Array): number {
-  const first = createHash("md5").update(bytes).digest()[0] ?? 0;
-  return first >> 1;
+  return Number.parseInt(hash("md5", bytes, "hex").slice(0, 2), 16) >> 1;
 }
 
 function appendCbor(parts: Uint8Array[], key: Key): void {

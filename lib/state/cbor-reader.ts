@@ -68,7 +68,7 @@ export class CborReader {
   #tagged(tag: number): unknown {
     switch (tag) {
       case 1:
-        return new Date(Math.round(this.#numberItem() * 1_000));
+        return dateOf(this.#numberItem());
       case 2:
         return this.#magnitude();
       case 3:
@@ -190,6 +190,12 @@ export class CborReader {
   #foreign(what: string): StreamError {
     return new StreamError("corrupt", `CBOR at byte ${this.#at} holds ${what}, which this library never writes`);
   }
+}
+
+/** Second and fraction apart: far from 1970 a product of the two would be rounded to the millisecond before or after. */
+function dateOf(seconds: number): Date {
+  const whole = Math.floor(seconds);
+  return new Date(whole * 1_000 + Math.round((seconds - whole) * 1_000));
 }
 
 function halfFloat(bits: number): number {

@@ -160,7 +160,9 @@ describe.each<Http>(["HTTP/1.1", "HTTP/2"])("embedded DynamoDB over %s", (http) 
       {
         ConditionCheck: { TableName: table, Key: { id: { S: "z" } }, ConditionExpression: "attribute_not_exists(id)" },
       },
+      { ConditionCheck: { TableName: table, Key: { id: { S: "b" } }, ConditionExpression: "attribute_exists(id)" } },
     ]);
+    expect(await number(table, "b")).toBe(2);
     expect(await number(table, "a")).toBeUndefined();
     expect(await number(table, "z")).toBeUndefined();
     const mine = new QueryCommand({

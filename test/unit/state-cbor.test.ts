@@ -69,6 +69,12 @@ describe("values in state, as CBOR", () => {
     expect(copy.admin).toBeUndefined();
   });
 
+  it("keep dates to the millisecond, to the ends of time, and invalid ones", () => {
+    for (const time of [-4482056520715886, 8.64e15, -8.64e15, 8.64e15 - 1, -8.64e15 + 1, -1, 1, 0, Number.NaN]) {
+      expect((back(new Date(time)) as Date).getTime()).toBe(time);
+    }
+  });
+
   it("come back with the ordinary prototype where they had none, and as Uint8Array where they were a Buffer", () => {
     expect(back(Object.assign(Object.create(null), { a: 1 }))).toStrictEqual({ a: 1 });
     expect(back(Buffer.from("a"))).toStrictEqual(Uint8Array.of(97));

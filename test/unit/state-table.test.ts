@@ -101,7 +101,8 @@ describe("keys of a state table", () => {
     const table = valuesTable("op", [[key, 1]]);
     key[0] = "x";
     expect(getValue(table, ["a", "b"])).toBe(1);
-    expect([...table.entries("base")].map((entry) => entry.key)).toEqual([["a", "b"]]);
+    setValue(table, [-0], 2);
+    expect([...table.entries("base")].map((entry) => entry.key)).toStrictEqual([["a", "b"], [0]]);
   });
 });
 

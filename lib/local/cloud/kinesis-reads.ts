@@ -10,7 +10,6 @@ import {
   type Shard,
   type Stream,
   streamNamed,
-  whileNoPuts,
 } from "./kinesis-store.js";
 import type { ShardLimits } from "./shard-limits.js";
 
@@ -125,8 +124,7 @@ export async function getShardIterator(parts: KinesisParts, input: Fields, nowMs
   const { ShardIteratorType: kind, Timestamp: at, StreamName: name } = checked;
   const ours = kind === "AT_TIMESTAMP" && typeof at === "number" && at * 1_000 <= nowMs;
   if (!ours) return emulator.perform("GetShardIterator", checked, store);
-  // No put may be half done: its index would be taken while its record cannot be seen yet, and be passed over.
-  const iterator = await whileNoPuts(store, String(name), () => iteratorAt(parts, checked, at));
+  const iterator = await iteratorAt(parts, checked, at);
   if (iterator !== undefined) return { status: 200, body: { ShardIterator: iterator } };
   return emulator.perform(
     "GetShardIterator",
@@ -162,7 +160,8 @@ interface Search {
   readonly atSeconds: number;
 }
 
-// The sequence number of the first record that arrived at the time or later, else the one that the next record will reach.
+// The sequence number of the first record that arrived at the time or later; if there is none, the lowest number after all earlier
+// records, for a record that is just being put has its number already and must not be passed over.
 // Records are in order of an index within their sequence number, and of arrival: so a search by halves.
 async function firstSince(search: Search): Promise<string> {
   const { parts, stream, shard, shardIx, atSeconds } = search;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { type Done, type Emulator, type Fields, type Lock, loadEmulator } from "./emulators.js";
+import { type Done, type Emulator, type Fields, loadEmulator } from "./emulators.js";
 import { openStore } from "./storage.js";
 
 /** One shard as kinesalite keeps it. */
@@ -47,7 +47,6 @@ export interface RecordsDb {
   readonly batch: (operations: readonly Fields[], done: Done) => void;
 }
 interface StreamsDb {
-  readonly lock: Lock;
   createValueStream(): AsyncIterable<Stream>;
   put(name: string, stream: Stream, done: Done): void;
   del(name: string, done: Done): void;
@@ -143,16 +142,6 @@ export function entriesIn(db: RecordsDb, range: Range, enough: (entry: Entry) =>
         step();
       });
     step();
-  });
-}
-
-/** Runs `work` while no record is being put into the stream. */
-export function whileNoPuts<T>(store: KinesisStore, name: string, work: () => Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    store.metaDb.lock(name, (release) => {
-      const letGo = release(() => undefined);
-      work().then(resolve, reject).finally(letGo);
-    });
   });
 }
 
