@@ -1,5 +1,4 @@
 import type { Pending } from "../model/checkpoints.js";
-import { unreachable } from "../model/errors.js";
 import type { Head } from "../model/head.js";
 import type { CheckpointId } from "../model/ids.js";
 
@@ -18,21 +17,17 @@ export type SessionEnding =
   | { readonly kind: "handover"; readonly ack: CheckpointId }
   | { readonly kind: "done"; readonly ack: CheckpointId; readonly committed: CheckpointId };
 
-/**
- * After a look at the head. A wait ends with the abort of its checkpoint; a session that leaves hands on its ack all the same.
- * A successor that starts from an ack of a checkpoint that is still to end the pipeline waits as its predecessor did.
- */
-export function afterHead(phase: Phase, head: Head, epoch: CheckpointId, fromHandover: boolean): Phase {
-  switch (phase.kind) {
-    case "running":
-      return fromHandover && endsWith(head, epoch) ? { kind: "waiting", checkpointId: epoch } : phase;
-    case "waiting":
-      return endsWith(head, phase.checkpointId) ? phase : { kind: "running" };
-    case "leaving":
-      return phase;
-    default:
-      return unreachable(phase);
-  }
+/** A successor that starts from the ack of a checkpoint after which the pipeline rests waits as its predecessor did (C3). */
+export function firstPhase(head: Head, handedOver: CheckpointId | null): Phase {
+  return handedOver !== null && endsWith(head, handedOver)
+    ? { kind: "waiting", checkpointId: handedOver }
+    : { kind: "running" };
+}
+
+/** After a look at the head: a wait ends with the abort of its checkpoint; a session that leaves hands on its ack all the same. */
+export function afterHead(phase: Phase, head: Head): Phase {
+  if (phase.kind !== "waiting") return phase;
+  return endsWith(head, phase.checkpointId) ? phase : { kind: "running" };
 }
 
 /** The checkpoint is pending, or complete, and the pipeline rests after it. */

@@ -11,7 +11,7 @@ import { restoreInto } from "../state/snapshot-reader.js";
 import { commitCovered } from "./commit.js";
 import { acknowledge, cutTask, type Identity, makeDurable, readRange } from "./cut.js";
 import { Mailbox } from "./mailbox.js";
-import { afterCut, afterHead, ending, type Phase, type SessionEnding } from "./phase.js";
+import { afterCut, afterHead, ending, firstPhase, type Phase, type SessionEnding } from "./phase.js";
 import type { Start } from "./restore.js";
 import type { SessionParts } from "./session-parts.js";
 
@@ -60,7 +60,7 @@ export class Session {
     this.#acked = start.epoch;
     this.#committables = start.committables;
     this.#recordsBefore = { in: start.recordsIn, out: start.recordsOut };
-    this.#phase = afterHead({ kind: "running" }, head, start.epoch, start.fromHandover);
+    this.#phase = firstPhase(head, start.fromHandover ? start.epoch : null);
   }
 
   /** C2: state, and what the completed checkpoint covers, before the first ack. */
@@ -127,7 +127,7 @@ export class Session {
         if (table !== undefined) reader.enter(table);
       }
     }
-    this.#phase = afterHead(this.#phase, head, this.#epoch, false);
+    this.#phase = afterHead(this.#phase, head);
     if (this.#phase.kind === "running") this.#consumeHeld();
     const pending = head.pending;
     if (
