@@ -10,7 +10,7 @@ export interface Flight {
 /** Running counts and delays per origin airport. */
 export default pipeline(
   "flight-delays",
-  { checkpoint: { interval: "1s", timeout: "10s" }, session: { reserve: "20s" } },
+  { checkpoint: { interval: "1s", timeout: "4s" }, session: { reserve: "8s" } },
   (flow) =>
     flow
       .from("flights", kinesisSource({ stream: "flights", codec: json<Flight>(), start: "trim-horizon" }))

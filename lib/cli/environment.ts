@@ -1,35 +1,94 @@
 import type { CheckpointStore } from "../checkpoint/store.js";
 import { awsWorld, bindingsOf, type Environment } from "../compose.js";
-import type { AwsClients } from "../connectors/clients.js";
-import { awsClients } from "../connectors/clients.js";
+import { awsError } from "../connectors/aws-errors.js";
+import { type AwsClients, awsClients } from "../connectors/clients.js";
 import { StreamError } from "../model/errors.js";
 import type { Bindings } from "../runtime/run-session.js";
 import type { TidemarkConfig } from "./config.js";
+import { isLocal } from "./endpoint.js";
 
 /** The environment that a command works on, and the way there. */
 export interface Target {
   readonly environment: Environment;
   readonly bindings: Bindings;
   readonly clients: AwsClients;
-  /** Whether the endpoint is on this machine: then what is missing is made. */
+  /** Whether the endpoint is on this machine: then what is missing is made, and any credentials do. */
   readonly local: boolean;
   readonly endpoint: string | null;
 }
 
-const localHost = /^https?:\/\/(127\.\d+\.\d+\.\d+|localhost|\[::1\])(:\d+)?(\/|$)/;
+export interface Place {
+  readonly pipeline: string;
+  readonly endpoint: string | null;
+  /** `--aws`: what is there is taken for a real account, whatever the endpoint. */
+  readonly aws: boolean;
+}
 
-export const isLocal = (endpoint: string | null): boolean => endpoint !== null && localHost.test(endpoint);
+/** Clients and names for a pipeline. Sets the process's variables for the SDK where they are missing and the endpoint is local. */
+export function openTarget(place: Place, config: TidemarkConfig): Target {
+  const local = !place.aws && isLocal(place.endpoint);
+  Object.assign(process.env, defaultVariables({ endpoint: place.endpoint, local }, config, process.env));
+  const environment: Environment = {
+    table: config.table ?? process.env.TIDEMARK_TABLE ?? localName(local, "table", "TIDEMARK_TABLE"),
+    bucket: config.bucket ?? process.env.TIDEMARK_BUCKET ?? localName(local, "bucket", "TIDEMARK_BUCKET"),
+    functions: functionNames(place.pipeline),
+    bindings: config.bindings ?? {},
+  };
+  const { endpoint } = place;
+  return { environment, bindings: bindingsOf(environment.bindings), clients: awsClients(), local, endpoint };
+}
+
+type Variables = Readonly<Record<string, string | undefined>>;
 
 /** What the SDK needs on a local endpoint, where any keys do. On AWS the SDK's own chain is asked. */
-export function defaultVariables(endpoint: string | null, config: TidemarkConfig): Readonly<Record<string, string>> {
-  const region = process.env.AWS_REGION ?? process.env.AWS_DEFAULT_REGION ?? config.region;
-  if (!isLocal(endpoint) || endpoint === null) return region === undefined ? {} : { AWS_REGION: region };
+export function defaultVariables(
+  place: Pick<Target, "endpoint" | "local">,
+  config: Pick<TidemarkConfig, "region">,
+  variables: Variables,
+): Readonly<Record<string, string>> {
+  const region = variables.AWS_REGION ?? variables.AWS_DEFAULT_REGION ?? config.region;
+  const endpoint = place.endpoint === null ? {} : { AWS_ENDPOINT_URL: place.endpoint };
+  if (!place.local) return region === undefined ? endpoint : { ...endpoint, AWS_REGION: region };
   return {
-    AWS_ENDPOINT_URL: endpoint,
+    ...endpoint,
     AWS_REGION: region ?? "us-east-1",
-    AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID ?? "tidemark",
-    AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY ?? "tidemark",
+    AWS_ACCESS_KEY_ID: variables.AWS_ACCESS_KEY_ID ?? "tidemark",
+    AWS_SECRET_ACCESS_KEY: variables.AWS_SECRET_ACCESS_KEY ?? "tidemark",
   };
+}
+
+/** What else of our variables reaches AWS: endpoints of single services, and trust. Lambda's is the runner's. */
+const passedOn = /^(AWS_ENDPOINT_URL_(?!LAMBDA$)[A-Z0-9_]+|AWS_CA_BUNDLE|NODE_EXTRA_CA_CERTS|HTTPS_PROXY|NO_PROXY)$/;
+
+/**
+ * The variables by which functions on this machine reach what this process reaches. Functions inherit nothing, so the SDK's chain
+ * is asked here: credentials that expire last as long as they last.
+ *
+ * @throws StreamError `invalid`: there are no credentials, or no region
+ */
+export async function functionVariables(target: Target): Promise<Readonly<Record<string, string>>> {
+  const also = Object.fromEntries(
+    Object.entries(process.env).filter((entry): entry is [string, string] => passedOn.test(entry[0])),
+  );
+  const { config } = target.clients.dynamo;
+  try {
+    const [region, keys] = await Promise.all([config.region(), config.credentials()]);
+    return {
+      ...also,
+      ...(target.endpoint === null ? {} : { AWS_ENDPOINT_URL: target.endpoint }),
+      AWS_REGION: region,
+      AWS_ACCESS_KEY_ID: keys.accessKeyId,
+      AWS_SECRET_ACCESS_KEY: keys.secretAccessKey,
+      ...(keys.sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: keys.sessionToken }),
+    };
+  } catch (error) {
+    const name = target.endpoint ?? "AWS";
+    throw awsError(error, {
+      intent: "read",
+      target: { name, actions: "", whenAbsent: "" },
+      doing: "signing in",
+    });
+  }
 }
 
 export const functionNames = (pipeline: string): Environment["functions"] => ({
@@ -38,19 +97,6 @@ export const functionNames = (pipeline: string): Environment["functions"] => ({
 });
 
 const functionName = (pipeline: string): string => pipeline.replaceAll(/[^A-Za-z0-9_-]/g, "_").slice(0, 48);
-
-/** Clients and names for a pipeline. Sets the process's variables for the SDK where they are missing and the endpoint is local. */
-export function openTarget(pipeline: string, endpoint: string | null, config: TidemarkConfig): Target {
-  const local = isLocal(endpoint);
-  Object.assign(process.env, defaultVariables(endpoint, config));
-  const environment: Environment = {
-    table: config.table ?? process.env.TIDEMARK_TABLE ?? localName(local, "table", "TIDEMARK_TABLE"),
-    bucket: config.bucket ?? process.env.TIDEMARK_BUCKET ?? localName(local, "bucket", "TIDEMARK_BUCKET"),
-    functions: functionNames(pipeline),
-    bindings: config.bindings ?? {},
-  };
-  return { environment, bindings: bindingsOf(environment.bindings), clients: awsClients(), local, endpoint };
-}
 
 function localName(local: boolean, what: "table" | "bucket", variable: string): string {
   if (local) return "tidemark-dev";

@@ -10,13 +10,13 @@ const t = (n: number) => millis(n);
 const hashKeys = ["0", "9"] as const;
 const listed = (shardId: string, ...parents: string[]): LogShard => ({ shardId, parents, hashKeys });
 
-const after = (sequenceNumber: string, readTo: number): Position => ({
+const behind = (sequenceNumber: string, readTo: number): Position => ({
   kind: "after",
   sequenceNumber,
   sub: null,
   readTo: t(readTo),
 });
-const open = (shardId: string, position: Position = after("5", 50), ...parents: string[]): ShardEntry => ({
+const open = (shardId: string, position: Position = behind("5", 50), ...parents: string[]): ShardEntry => ({
   ...listed(shardId, ...parents),
   at: { kind: "open", position },
 });
@@ -71,8 +71,8 @@ describe("P0 the first table", () => {
 
 describe("K3 positions", () => {
   it("K3 an open shard moves to where its ack says", () => {
-    const moved = fold(source([open("p")]), acking({ shardId: "p", at: open("p", after("9", 90)).at }), null);
-    expect(moved.shards).toEqual([open("p", after("9", 90))]);
+    const moved = fold(source([open("p")]), acking({ shardId: "p", at: open("p", behind("9", 90)).at }), null);
+    expect(moved.shards).toEqual([open("p", behind("9", 90))]);
   });
 
   it("K3 the table is kept whole: what no ack mentions is carried on, open or finished", () => {
@@ -169,10 +169,10 @@ describe("K3 a merge", () => {
 });
 
 describe("K3 a finished entry leaves", () => {
-  const l = open("l", after("7", 70), "p");
+  const l = open("l", behind("7", 70), "p");
 
   it("K3 when the stream no longer lists it and its children are in", () => {
-    const m = open("m", after("8", 70), "p");
+    const m = open("m", behind("8", 70), "p");
     const list = [listed("l", "p"), listed("m", "p")];
     expect(ids(fold(source([ended("p", 40), l, m]), acking(), list))).toEqual(["l", "m"]);
   });
@@ -182,7 +182,7 @@ describe("K3 a finished entry leaves", () => {
   });
 
   it("K3 not while none of its children is in, even where none is listed: it holds their start", () => {
-    const other = open("q", after("1", 1));
+    const other = open("q", behind("1", 1));
     expect(ids(fold(source([ended("p", 40), other]), acking(), [listed("q")]))).toEqual(["p", "q"]);
   });
 
@@ -202,7 +202,7 @@ describe("K3 a finished entry leaves", () => {
   });
 
   it("K3 an old list does not bring back what has left, nor its children that are in", () => {
-    const before = source([open("l", after("7", 70), "p"), open("m", after("8", 80), "p")]);
+    const before = source([open("l", behind("7", 70), "p"), open("m", behind("8", 80), "p")]);
     const old = [listed("p"), listed("l", "p"), listed("m", "p")];
     expect(fold(before, acking(), old)).toEqual(before);
   });

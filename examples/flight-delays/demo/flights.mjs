@@ -1,5 +1,6 @@
 // Real departures: flights-3m.parquet of npm vega-datasets, three million flights of 2001 with origin, destination and delay.
 import { createRequire } from "node:module";
+import { dirname, join } from "node:path";
 import { decompress } from "fzstd";
 import { asyncBufferFromFile, parquetReadObjects } from "hyparquet";
 
@@ -41,8 +42,11 @@ export async function recompute(count) {
   return airports;
 }
 
+/** The package exports its module alone: the file is found from there. */
 const openFile = () =>
-  asyncBufferFromFile(createRequire(import.meta.url).resolve("vega-datasets/data/flights-3m.parquet"));
+  asyncBufferFromFile(
+    join(dirname(createRequire(import.meta.url).resolve("vega-datasets")), "..", "data", "flights-3m.parquet"),
+  );
 
 /** Parquet's 64-bit integers are read as BigInt. */
 const toNumber = (delay) => (delay === null || delay === undefined ? null : Number(delay));
