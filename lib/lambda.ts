@@ -1,6 +1,6 @@
 /** Handlers for the functions of a pipeline. */
 import { awsWorld, bindingsOf, readEnvironment } from "./compose.js";
-import { StreamError } from "./model/errors.js";
+import { asStreamError, StreamError } from "./model/errors.js";
 import type { FailureReport, Invocation, SupervisorCall } from "./model/head.js";
 import { millis } from "./model/ids.js";
 import { libraryVersion } from "./model/library.js";
@@ -44,9 +44,16 @@ export function supervisorHandler(pipeline: Pipeline<unknown, unknown>): LambdaH
   return async (event, context) => {
     const deployment = deployed(context.functionVersion);
     const call = supervisorCall(deployment.plan.graph.name, event);
-    const head = await runSupervisor(deployment, call, { deadline: deadlineOf(deployment, context) });
+    const head = await runSupervisor(deployment, call, { deadline: deadlineOf(deployment, context) }).catch(refused);
     return { status: head?.status ?? null, generation: head?.generation ?? null, completed: head?.completed ?? null };
   };
+}
+
+/** The error that Lambda passes on has no kind: the log has. */
+function refused(error: unknown): never {
+  const { kind, message } = asStreamError(error);
+  log({ event: "refused", kind, message });
+  throw error;
 }
 
 /** Clients are made at the first invocation and kept by a warm environment. */

@@ -95,7 +95,7 @@ async function perform(
     case "trigger":
       return tryHead(coordinator, version, transitions.trigger(head, decision.pending));
     case "abort":
-      return tryHead(coordinator, version, transitions.abort(head));
+      return tryHead(coordinator, version, transitions.abort(head, facts.now));
     case "settle":
       return tryHead(coordinator, version, transitions.settle(head, decision.status, facts.now));
     case "fail":
@@ -118,7 +118,7 @@ async function complete(coordinator: Coordinator, facts: Facts, pending: Pending
   const { store, memory } = coordinator;
   invariant(facts.head !== null && facts.record !== null, "R1: complete without a head");
   const { version, value: head } = facts.head;
-  const acks = gatherAcks(facts.record, facts.acks, facts.completed);
+  const acks = gatherAcks(facts.record, facts.acks, facts.completed, facts.leases);
   invariant(acks !== null, "B4: complete without all acks");
   const previous =
     head.completed === null || facts.completed === null ? null : { ref: head.completed, manifest: facts.completed };
@@ -132,7 +132,7 @@ async function complete(coordinator: Coordinator, facts: Facts, pending: Pending
     listed,
   });
   const ref = await writeManifest(store, manifest);
-  const next = transitions.complete(head, ref);
+  const next = transitions.complete(head, ref, facts.now);
   invariant(next !== null, "R1: the facts were decided on, so its condition holds in them");
   if (previous !== null && memory.markedSha256 !== previous.ref.sha256) {
     await writeMarker(store, head.incarnation, previous.ref);

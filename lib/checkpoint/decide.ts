@@ -1,11 +1,12 @@
 import type { CheckpointRef, Pending } from "../model/checkpoints.js";
-import type { Failure, GenerationRecord, Head, Lease } from "../model/head.js";
+import type { Failure, GenerationRecord, Head, Lease, Progress } from "../model/head.js";
 import { checkpointId, type Millis, millis, type TaskId } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
 import type { Facts } from "./facts.js";
 import { findFailure } from "./failures.js";
 import { gatherAcks, tasksOf } from "./fold.js";
 import { decideRestart } from "./restart.js";
+import { childless } from "./shard-table.js";
 
 /** What is to be done next. Carried out by compare-and-set: any two may try, one wins, the other observes (R3). */
 export type Decision =
@@ -93,7 +94,7 @@ function decideFailure(facts: Facts, head: Head, me: Decider): Decision | null {
 function decidePending(facts: Facts, head: Head, me: Decider): Decision | null {
   const pending = head.pending;
   if (pending === null || facts.record === null) return null;
-  const all = gatherAcks(facts.record, facts.acks, facts.completed) !== null;
+  const all = gatherAcks(facts.record, facts.acks, facts.completed, facts.leases) !== null;
   if (all && facts.record.functionVersion === me.functionVersion) return { kind: "complete", pending };
   if (pending.triggeredAt + me.settings.timeout <= facts.now) return { kind: "abort", pending };
   return null;
@@ -144,12 +145,19 @@ function triggerReason(
     return { andThen: "finish", reason: "end" };
   }
   if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
-  const due = head.lastTriggeredAt + Math.max(settings.interval, settings.minPause) <= facts.now;
-  // What was cut for a checkpoint that was aborted is not in a complete one yet.
-  const completed = head.completed?.checkpointId ?? checkpointId(0);
-  const changed = progress.some((task) => task.changed || task.epoch > completed);
+  const due = head.lastTriggeredAt + settings.interval <= facts.now && head.settledAt + settings.minPause <= facts.now;
+  const changed = progress.some((task) => task.changed) || isBehind(facts, head, progress);
   const behind = progress.some((task) => task.uncommitted > uncommittedMax);
   return due && changed && !behind ? { andThen: "continue", reason: "interval" } : null;
+}
+
+/** What only another checkpoint brings forward: a cut for one that was aborted, and shards whose children an old list did not show. */
+function isBehind(facts: Facts, head: Head, progress: readonly Progress[]): boolean {
+  const completed = head.completed?.checkpointId ?? checkpointId(0);
+  return (
+    progress.some((task) => task.epoch > completed) ||
+    Object.values(facts.completed?.shards ?? {}).some((source) => childless(source).length > 0)
+  );
 }
 
 /** R5: an invocation may be lost; whoever finds a lease free for long invokes its task again. */

@@ -1,6 +1,6 @@
 import type { Ack, CheckpointRef, Manifest, Pending } from "../model/checkpoints.js";
 import { invariant } from "../model/errors.js";
-import type { GenerationRecord } from "../model/head.js";
+import type { GenerationRecord, Lease } from "../model/head.js";
 import { type Millis, millis, type Sha256, type TaskId, taskId } from "../model/ids.js";
 import type { ShardTable } from "../model/shards.js";
 import type { LogShard } from "../ports/log.js";
@@ -15,16 +15,20 @@ export function tasksOf(record: Pick<GenerationRecord, "stages">): readonly Task
 
 /**
  * B4: one ack of each task, in the order of the tasks, or null while one is missing.
- * A task that finished in this generation counts with its finished ack for all later checkpoints.
+ * A task that finished in this generation counts with its finished ack for all later checkpoints, once its lease is done: while a
+ * session runs it, that one acks too, and is the one that commits and ends (C3).
  */
 export function gatherAcks(
   record: GenerationRecord,
   acks: readonly Ack[],
   previous: Manifest | null,
+  leases: ReadonlyMap<TaskId, { readonly value: Lease }>,
 ): readonly Ack[] | null {
   const gathered: Ack[] = [];
   for (const task of tasksOf(record)) {
-    const ack = acks.find((candidate) => candidate.task === task) ?? finishedAck(record, previous, task);
+    const isDone = leases.get(task)?.value.holder.kind === "done";
+    const ack =
+      acks.find((candidate) => candidate.task === task) ?? (isDone ? finishedAck(record, previous, task) : undefined);
     if (ack === undefined) return null;
     gathered.push(ack);
   }

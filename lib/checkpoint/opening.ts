@@ -8,7 +8,7 @@ import type { Source } from "../pipeline/source.js";
 import type { Log } from "../ports/log.js";
 import { checkOperators } from "../state/snapshot-reader.js";
 import { repeat } from "./repeat.js";
-import { firstTable } from "./shard-table.js";
+import { childless, firstTable } from "./shard-table.js";
 import { type CheckpointStore, readManifest } from "./store.js";
 import { sameRef } from "./transitions.js";
 
@@ -132,9 +132,8 @@ function checkSameStream(name: string, known: SourceTable, stream: FoundStream):
 
 /** P1: what follows the end of a shard is in its children; where none is in yet, the end's readTo says whether it is all there. */
 function checkFinished(name: string, known: SourceTable, stream: FoundStream): void {
-  for (const { shardId, at } of known.shards) {
+  for (const { shardId, at } of childless(known)) {
     if (at.kind !== "finished" || at.readTo + stream.retentionMillis >= stream.serverNow) continue;
-    if (known.shards.some((other) => other.parents.includes(shardId))) continue;
     throw new StreamError(
       "invalid",
       `source "${name}", shard ${shardId}: it was read to its end, and what followed it is past the retention of ${stream.retentionMillis / 3_600_000} h of ${stream.arn} (read up to ${new Date(at.readTo).toISOString()}, it is ${new Date(stream.serverNow).toISOString()}): records may be gone (P1)`,

@@ -48,6 +48,13 @@ export function needsListing(source: SourceTable, acks: readonly Ack[], name: st
   );
 }
 
+/** Shards that were read to their end and none of whose children is in yet. */
+export function childless(source: SourceTable): readonly ShardEntry[] {
+  return source.shards.filter(
+    (entry) => entry.at.kind === "finished" && !source.shards.some((other) => other.parents.includes(entry.shardId)),
+  );
+}
+
 /** A finished shard stays finished: an ack that does not speak of it, or is older, changes nothing. */
 function later(entry: ShardEntry, at: ShardEntry["at"] | undefined): ShardEntry["at"] {
   return at === undefined || entry.at.kind === "finished" ? entry.at : at;

@@ -25,6 +25,7 @@ export function createHead(incarnation: string, opening: Opening): Head {
     pending: null,
     completed: null,
     lastTriggeredAt: millis(0),
+    settledAt: opening.now,
     endedAt: null,
     nextCheckpointId: checkpointId(1),
     status: "running",
@@ -44,6 +45,7 @@ export function openGeneration(head: Head, opening: Opening): Head {
     generation: nextGeneration(head),
     generationRecord: opening.generationRecord,
     openedAt: opening.now,
+    settledAt: opening.now,
     origin: opening.origin,
     pending: null,
     completed: opening.origin,
@@ -80,16 +82,23 @@ const statusAfter: Readonly<Record<Pending["andThen"], Status>> = {
 };
 
 /** R1, the commit point: null where its condition `generation = g and pending.checkpointId = c` does not hold. */
-export function complete(head: Head, ref: CheckpointRef): Head | null {
+export function complete(head: Head, ref: CheckpointRef, now: Millis): Head | null {
   if (head.pending === null || head.generation !== ref.generation || head.pending.checkpointId !== ref.checkpointId)
     return null;
-  return { ...head, completed: ref, pending: null, consecutiveAborts: 0, status: statusAfter[head.pending.andThen] };
+  return {
+    ...head,
+    completed: ref,
+    pending: null,
+    settledAt: now,
+    consecutiveAborts: 0,
+    status: statusAfter[head.pending.andThen],
+  };
 }
 
 /** B5: a checkpoint is completed or aborted, never both. */
-export function abort(head: Head): Head {
+export function abort(head: Head, now: Millis): Head {
   invariant(head.pending !== null, "B5: nothing to abort");
-  return { ...head, pending: null, consecutiveAborts: head.consecutiveAborts + 1 };
+  return { ...head, pending: null, settledAt: now, consecutiveAborts: head.consecutiveAborts + 1 };
 }
 
 /** C3: the checkpoint that ends the pipeline is committed by every task. */

@@ -1,6 +1,7 @@
 import { Command, Option } from "commander";
-import { spawnCloud } from "../local/cloud/child.js";
-import { port } from "./dev/command.js";
+import { port } from "./arguments.js";
+import { spawnEmbedded } from "./embedded-cloud.js";
+import { interruptSignal, unlessInterrupted, untilAborted } from "./interrupt.js";
 
 interface Flags {
   readonly port: number;
@@ -18,34 +19,31 @@ export function cloudCommand(): Command {
       new Option("--limits <which>", "throttle shards as the service does").choices(["real", "none"]).default("none"),
     )
     .option("--json", "print one line of JSON when it is ready", false)
-    .action(async (flags: Flags) => {
-      const cloud = await spawnCloud({ port: flags.port, data: flags.data ?? null, limits: flags.limits });
-      process.stdout.write(
-        flags.json ? `${JSON.stringify({ endpoint: cloud.endpoint, pid: cloud.pid })}\n` : ready(cloud.endpoint, flags),
-      );
-      await interrupted();
-      await cloud.stop();
-    });
+    .addHelpText("after", notes)
+    .action(runCloud);
 }
 
-function ready(endpoint: string, flags: Flags): string {
-  const kept = flags.data === undefined ? "in memory" : `in ${flags.data}`;
-  return `Kinesis, DynamoDB and S3 on ${endpoint}, kept ${kept}
+const notes = `
+It needs the packages kinesalite and dynalite: npm i -D kinesalite dynalite
+
+Examples:
+  tidemark cloud                                everything is forgotten at the end
+  tidemark cloud --port 4567 --data ./cloud     kept, also through kill -9`;
+
+async function runCloud(flags: Flags): Promise<void> {
+  const interrupt = interruptSignal(null);
+  const data = flags.data ?? null;
+  const cloud = await unlessInterrupted(interrupt, spawnEmbedded({ port: flags.port, data, limits: flags.limits }));
+  if (cloud === null) return;
+  const { endpoint, pid } = cloud;
+  process.stdout.write(flags.json ? `${JSON.stringify({ endpoint, pid })}\n` : ready(endpoint, data));
+  await untilAborted(interrupt);
+  await cloud.stop();
+}
+
+const ready = (endpoint: string, data: string | null): string =>
+  `Kinesis, DynamoDB and S3 on ${endpoint}, kept ${data === null ? "in memory" : `in ${data}`}
 
   export AWS_ENDPOINT_URL=${endpoint} AWS_REGION=us-east-1 AWS_ACCESS_KEY_ID=any AWS_SECRET_ACCESS_KEY=any
 
 Ctrl-C ends it.\n`;
-}
-
-function interrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    // The handler alone does not keep the process alive.
-    const alive = setInterval(() => undefined, 60_000);
-    const end = () => {
-      clearInterval(alive);
-      resolve();
-    };
-    process.once("SIGINT", end);
-    process.once("SIGTERM", end);
-  });
-}

@@ -41,15 +41,21 @@ export async function openCloud(flags: CloudFlags, folder: string): Promise<Open
 }
 
 async function openEmbedded(data: string, port: number): Promise<OpenCloud> {
-  await checkFolder(data);
-  const own = await spawnCloud({ port, data }).catch((error: unknown) => {
-    throw withAdvice(error, data);
-  });
+  const own = await spawnEmbedded({ port, data });
   return { endpoint: own.endpoint, own };
 }
 
+/** @throws StreamError `invalid`: the packages are not installed, the folder is in use or cannot be written, the port is taken */
+export async function spawnEmbedded(options: Parameters<typeof spawnCloud>[0]): Promise<CloudProcess> {
+  const { data } = options;
+  if (data !== null) await checkFolder(data);
+  return spawnCloud(options).catch((error: unknown) => {
+    throw data === null ? error : withAdvice(error, data);
+  });
+}
+
 /** Makes the folder. @throws StreamError `invalid` where that, or writing into it, is refused */
-export async function checkFolder(data: string): Promise<void> {
+async function checkFolder(data: string): Promise<void> {
   try {
     await mkdir(data, { recursive: true });
     await access(data, constants.W_OK | constants.X_OK);

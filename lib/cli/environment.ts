@@ -27,16 +27,23 @@ export interface Place {
 /** Clients and names for a pipeline. Sets the process's variables for the SDK where they are missing and the endpoint is local. */
 export function openTarget(place: Place, config: TidemarkConfig): Target {
   const local = !place.aws && isLocal(place.endpoint);
-  Object.assign(process.env, defaultVariables({ endpoint: place.endpoint, local }, config, process.env));
+  const variables = defaultVariables({ endpoint: place.endpoint, local }, config, process.env);
+  Object.assign(process.env, variables);
   const environment: Environment = {
     table: config.table ?? process.env.TIDEMARK_TABLE ?? localName(local, "table", "TIDEMARK_TABLE"),
     bucket: config.bucket ?? process.env.TIDEMARK_BUCKET ?? localName(local, "bucket", "TIDEMARK_BUCKET"),
     functions: functionNames(place.pipeline),
     bindings: config.bindings ?? {},
   };
-  const { endpoint } = place;
-  return { environment, bindings: bindingsOf(environment.bindings), clients: awsClients(), local, endpoint };
+  const clients = awsClients(local ? { credentials: keysOf(variables) } : {});
+  return { environment, bindings: bindingsOf(environment.bindings), clients, local, endpoint: place.endpoint };
 }
+
+/** Given, so that on a local endpoint no profile is asked, which may want a log-in. */
+const keysOf = (variables: Variables) => ({
+  accessKeyId: variables.AWS_ACCESS_KEY_ID ?? "",
+  secretAccessKey: variables.AWS_SECRET_ACCESS_KEY ?? "",
+});
 
 type Variables = Readonly<Record<string, string | undefined>>;
 
@@ -58,7 +65,7 @@ export function defaultVariables(
 }
 
 /** What else of our variables reaches AWS: endpoints of single services, and trust. Lambda's is the runner's. */
-const passedOn = /^(AWS_ENDPOINT_URL_(?!LAMBDA$)[A-Z0-9_]+|AWS_CA_BUNDLE|NODE_EXTRA_CA_CERTS|HTTPS_PROXY|NO_PROXY)$/;
+const passedOn = /^(AWS_ENDPOINT_URL_(?!LAMBDA$)[A-Z0-9_]+|AWS_CA_BUNDLE|NODE_EXTRA_CA_CERTS)$/;
 
 /**
  * The variables by which functions on this machine reach what this process reaches. Functions inherit nothing, so the SDK's chain

@@ -5,6 +5,7 @@ const mendable: ReadonlySet<string> = new Set([
   "EACCES",
   "EPERM",
   "EROFS",
+  "EEXIST",
   "ENOENT",
   "ENOTDIR",
   "EISDIR",

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { basename, dirname, extname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import { asStreamError, StreamError } from "../model/errors.js";
+import { StreamError } from "../model/errors.js";
 import { libraryVersion } from "../model/library.js";
 import { sha256 } from "../model/sha256.js";
 import { isPipeline } from "../pipeline/pipeline.js";
@@ -41,11 +41,7 @@ export async function loadPipeline(file: string): Promise<LoadedPipeline> {
     export default pipeline;
     export const task = once(taskHandler);
     export const supervisor = once(supervisorHandler);`;
-  const { path: bundle, text } = await bundleInto(entry, {
-    root,
-    name: basename(path, extname(path)),
-    resolveDir: dirname(path),
-  });
+  const { path: bundle, text } = await bundleInto(entry, { root, path });
   const module = await importBundle(bundle, path);
   const pipeline = module.default;
   if (!isPipeline(pipeline)) {
@@ -59,12 +55,12 @@ export async function loadPipeline(file: string): Promise<LoadedPipeline> {
 
 /** Imports a TypeScript module of the user's that is no pipeline, such as their configuration. */
 export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
-  const entry = `export * from ${JSON.stringify(path)}; export { default } from ${JSON.stringify(path)};`;
-  const { path: bundle } = await bundleInto(entry, {
-    root: projectRoot(path),
-    name: basename(path, extname(path)),
-    resolveDir: dirname(path),
-  });
+  const entry = `
+    import * as user from ${JSON.stringify(path)};
+    const { default: value } = { default: undefined, ...user };
+    export * from ${JSON.stringify(path)};
+    export default value;`;
+  const { path: bundle } = await bundleInto(entry, { root: projectRoot(path), path });
   return importBundle(bundle, path);
 }
 
@@ -77,8 +73,8 @@ export function projectRoot(path: string): string {
 
 interface BundlePlace {
   readonly root: string;
-  readonly name: string;
-  readonly resolveDir: string;
+  /** The user's file. */
+  readonly path: string;
 }
 
 async function bundleInto(
@@ -88,7 +84,7 @@ async function bundleInto(
   const esbuild = await import("esbuild");
   const built = await esbuild
     .build({
-      stdin: { contents: entry, resolveDir: place.resolveDir, sourcefile: "tidemark-entry.js", loader: "js" },
+      stdin: { contents: entry, resolveDir: dirname(place.path), sourcefile: "tidemark-entry.js", loader: "js" },
       bundle: true,
       packages: "external",
       format: "esm",
@@ -100,15 +96,16 @@ async function bundleInto(
       plugins: [ownLibrary],
     })
     .catch(async (error) => {
-      const lines = await esbuild.formatMessages((error as { errors?: [] }).errors ?? [], {
-        kind: "error",
-        color: false,
-      });
-      throw new StreamError("invalid", `it does not compile:\n${lines.join("").trimEnd() || String(error)}`);
-    });
+      const errors = (error as { errors?: [] }).errors ?? [];
+      const lines = await esbuild.formatMessages(errors, { kind: "error", color: false });
+      throw new StreamError("invalid", `${place.path} does not compile:\n${lines.join("").trim() || String(error)}`);
+    })
+    // Its process serves further builds; a Ctrl-C on the terminal would reach it too.
+    .finally(() => esbuild.stop());
   const text = built.outputFiles[0]?.text ?? "";
   const folder = join(place.root, ".tidemark", "build");
-  const path = join(folder, `${place.name}-${sha256(text).slice(0, 16)}.mjs`);
+  const name = basename(place.path, extname(place.path));
+  const path = join(folder, `${name}-${sha256(text).slice(0, 16)}.mjs`);
   if (!existsSync(path)) await writeWhole(folder, path, text);
   return { path, text };
 }
@@ -139,12 +136,19 @@ const ownLibrary = {
 };
 
 async function importBundle(bundle: string, file: string): Promise<Readonly<Record<string, unknown>>> {
+  // Positions in what the user's file throws are then those of their source.
+  process.setSourceMapsEnabled(true);
   try {
     return (await import(pathToFileURL(bundle).href)) as Readonly<Record<string, unknown>>;
-  } catch (error) {
-    const cause =
-      error instanceof StreamError || (error as { kind?: string }).kind === "invalid" ? asStreamError(error) : error;
+  } catch (cause) {
     const message = cause instanceof Error ? cause.message : String(cause);
-    throw new StreamError("invalid", `${file} cannot be loaded: ${message}`, { cause });
+    throw new StreamError("invalid", `${file} cannot be loaded: ${message}${placeOf(cause)}`, { cause });
   }
+}
+
+/** Where the user's own code threw; what the library threw names its place in the pipeline. */
+function placeOf(cause: unknown): string {
+  if (!(cause instanceof Error) || cause instanceof StreamError) return "";
+  const [, place] = /\n\s+at (?:.*?\()?(?:file:\/\/)?([^()\n]+:\d+:\d+)\)?/.exec(cause.stack ?? "") ?? [];
+  return place === undefined ? "" : ` (at ${place})`;
 }

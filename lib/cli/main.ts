@@ -1,16 +1,15 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
-import { asStreamError } from "../model/errors.js";
 import { libraryVersion } from "../model/library.js";
 import { checkpointsCommand } from "./checkpoints.js";
 import { cloudCommand } from "./cloud.js";
 import { devCommand } from "./dev/command.js";
 import { exitCodes, usageExitCode } from "./exit-codes.js";
+import { commandFailure } from "./failures.js";
 
 const program = new Command("tidemark")
   .description("Exactly-once stream processing on cloud functions, with no cluster to run.")
   .version(libraryVersion)
-  .showHelpAfterError("(add --help for what there is)")
   .addCommand(devCommand())
   .addCommand(cloudCommand())
   .addCommand(checkpointsCommand())
@@ -18,23 +17,34 @@ const program = new Command("tidemark")
     "after",
     `
 Endpoint, region and credentials are the AWS SDK's own: AWS_ENDPOINT_URL, AWS_REGION, AWS_PROFILE and so on.
-Exit codes: 0 done; 1 pipeline, input or configuration must be mended; 2 wrong usage; 3 the endpoint does not answer; 4 stored bytes are corrupt.`,
+Table, bucket and physical names are those of tidemark.config.ts beside package.json, where there is one.
+Exit codes: 0 done; 1 pipeline, input or configuration must be mended; 2 wrong usage; 3 the endpoint does not answer, or
+another start has taken over; 4 stored bytes are corrupt; 70 a bug of tidemark; 130 a second Ctrl-C.`,
   );
 
 async function main(): Promise<number> {
-  for (const command of [program, ...program.commands]) command.exitOverride();
+  for (const command of [program, ...program.commands]) {
+    command.exitOverride();
+    command.showHelpAfterError("(add --help for what there is)");
+  }
   try {
     await program.parseAsync();
     return typeof process.exitCode === "number" ? process.exitCode : 0;
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : usageExitCode;
-    const failure = asStreamError(error);
+    const failure = commandFailure(error);
     process.stderr.write(`tidemark: ${failure.message}\n`);
     if (failure.kind === "bug" && failure.cause instanceof Error)
       process.stderr.write(`${failure.cause.stack ?? ""}\n`);
     return exitCodes[failure.kind];
   }
 }
+
+// Who reads our output may stop reading, as `head` does: no reason for a stack trace.
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 
 // A child or timer that is left must not keep the command: all that must end has been awaited.
 process.exit(await main());

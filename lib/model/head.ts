@@ -36,6 +36,8 @@ export interface Head {
   readonly pending: Pending | null;
   readonly completed: CheckpointRef | null;
   readonly lastTriggeredAt: Millis;
+  /** When the last checkpoint was completed or aborted, or this generation opened: `minPause` counts from it. */
+  readonly settledAt: Millis;
   readonly endedAt: Millis | null;
   readonly nextCheckpointId: CheckpointId;
   readonly status: Status;

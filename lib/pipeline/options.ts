@@ -37,7 +37,7 @@ export interface PipelineOptions {
     readonly attempts?: number;
     /** "10m". */
     readonly window?: Duration;
-    /** Before the first restart; doubled before each that follows: "1s". */
+    /** The first failure restarts at once; so long between it and the second restart, doubled for each that follows: "1s". */
     readonly initialDelay?: Duration;
     /** "1m". */
     readonly maxDelay?: Duration;
@@ -141,7 +141,8 @@ function suspendAfter(where: string, idle: unknown): Millis | null {
   if (typeof idle === "string") refuse(where, 'must be "never" or { suspendAfter: a duration }');
   const given = section(where, idle, ["suspendAfter"]);
   if (given.suspendAfter === undefined) refuse(where, 'must be "never" or { suspendAfter: a duration }');
-  return duration(`${where}.suspendAfter`, given.suspendAfter, "1m");
+  duration(`${where}.suspendAfter`, given.suspendAfter, "1m");
+  return refuse(where, 'sleeping is not there yet: leave it out, or say "never"');
 }
 
 /** Members of an object of options; a missing one has none. */

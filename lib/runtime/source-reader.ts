@@ -1,9 +1,10 @@
-import { StreamError } from "../model/errors.js";
+import { repeat } from "../checkpoint/repeat.js";
+import { invariant, StreamError } from "../model/errors.js";
 import { type Generation, type Millis, millis } from "../model/ids.js";
 import type { Position, ShardEntry, SourceTable } from "../model/shards.js";
 import type { Source } from "../pipeline/source.js";
 import type { Clock } from "../ports/clock.js";
-import type { Log } from "../ports/log.js";
+import type { Log, LogRecord, LogShard } from "../ports/log.js";
 import { type Batch, readShard, type ShardCursor } from "./shard-reads.js";
 import type { RecordPosition } from "./task.js";
 
@@ -33,6 +34,9 @@ export interface ReaderOptions {
   readonly producer: number;
 }
 
+/** Between two looks at the list of shards, which the service answers ten times a second at most. */
+const listGapMillis = 1_000;
+
 /** Reads the shards of one source that a task owns, fair between them, and knows the position of each (K2, K3, P1). */
 export class SourceReader {
   readonly options: ReaderOptions;
@@ -41,6 +45,9 @@ export class SourceReader {
   readonly #shards = new Map<string, Shard>();
   /** A record was taken, or a shard ended, since the last cut. */
   changed = false;
+  /** Bounded input: finished shards whose children all begin past its end, so that those need not enter. */
+  #endless: ReadonlySet<string> = new Set();
+  #listing = false;
 
   constructor(log: Log, clock: Clock, options: ReaderOptions, table: SourceTable) {
     this.#log = log;
@@ -62,7 +69,36 @@ export class SourceReader {
 
   /** Starts a read on every shard that has none; each resolves to the shard's name when its batch is there. */
   pump(signal: AbortSignal): readonly Promise<string>[] {
-    return [...this.#shards.values()].filter((shard) => wantsRead(shard)).map((shard) => this.#read(shard, signal));
+    const reads = [...this.#shards.values()].filter(wantsRead).map((shard) => this.#read(shard, signal));
+    const childless = this.#listing ? undefined : this.#childlessAtEnd();
+    return childless === undefined ? reads : [...reads, this.#lookForChildren(childless, signal)];
+  }
+
+  /** A finished shard whose children are not in, although all else is read to the end of the input. */
+  #childlessAtEnd(): string | undefined {
+    if (this.options.source.config.end === null || this.finished) return undefined;
+    const all = [...this.#shards.values()];
+    if (!all.every((shard) => shard.ended || shard.entry.at.kind === "finished")) return undefined;
+    return all.find((shard) => shard.entry.at.kind === "finished" && !this.#hasChildren(shard))?.entry.shardId;
+  }
+
+  /**
+   * K3 lets a child of a merge in when both parents are finished. One that has records past the end of the input never is: then
+   * the child begins past it too, and is not waited for. Says nothing where the children are not listed yet.
+   */
+  async #lookForChildren(childless: string, signal: AbortSignal): Promise<string> {
+    this.#listing = true;
+    const listed = await repeat(this.#clock, () => this.#log.shards(this.options.stream));
+    const ended = [...this.#shards.values()].filter((shard) => shard.ended).map((shard) => shard.entry.shardId);
+    const past = beginPast(listed, ended);
+    const isPast = (parent: string) => {
+      const children = listed.filter((shard) => shard.parents.includes(parent));
+      return children.length > 0 && children.every((child) => past.has(child.shardId));
+    };
+    this.#endless = new Set([...this.#shards.keys()].filter(isPast));
+    await this.#clock.sleep(listGapMillis, signal);
+    this.#listing = false;
+    return childless;
   }
 
   async #read(shard: Shard, signal: AbortSignal): Promise<string> {
@@ -90,7 +126,7 @@ export class SourceReader {
     const { batch } = shard.state;
     shard.state = { kind: "idle" };
     const { name, source } = this.options;
-    let last: string | null = null;
+    let last: LogRecord | null = null;
     for (const record of batch.records) {
       if (source.config.end !== null && record.arrivedAt >= source.config.end) {
         shard.ended = true;
@@ -98,14 +134,14 @@ export class SourceReader {
       }
       const position = { source: name, shard: shardId, sequenceNumber: record.sequenceNumber };
       take(decode(source, record.data, position), position);
-      last = record.sequenceNumber;
+      last = record;
     }
     this.#advance(shard, batch, last);
   }
 
-  #advance(shard: Shard, batch: Batch, last: string | null): void {
+  #advance(shard: Shard, batch: Batch, last: LogRecord | null): void {
     const position = openPosition(shard.entry);
-    const readTo = readToAfter(position, batch, shard.ended);
+    const readTo = shard.ended ? arrivalOf(last, position) : readToAfter(position, batch);
     const { end } = this.options.source.config;
     shard.caughtUp = batch.records.length === 0 && batch.behindMillis === 0;
     shard.behindMillis = batch.behindMillis;
@@ -145,7 +181,9 @@ export class SourceReader {
   /** Bounded input is read to its end. */
   get finished(): boolean {
     if (this.options.source.config.end === null) return false;
-    return this.#all((shard) => (shard.entry.at.kind === "open" ? shard.ended : this.#hasChildren(shard)));
+    return this.#all((shard) =>
+      shard.entry.at.kind === "open" ? shard.ended : this.#hasChildren(shard) || this.#endless.has(shard.entry.shardId),
+    );
   }
 
   get behindMillis(): number {
@@ -171,6 +209,17 @@ export class SourceReader {
   #all(holds: (shard: Shard) => boolean): boolean {
     return [...this.#shards.values()].every(holds);
   }
+}
+
+/** Shards that come from one of these, by any number of splits and merges. */
+function beginPast(listed: readonly LogShard[], ended: readonly string[]): ReadonlySet<string> {
+  const past = new Set(ended);
+  for (let before = 0; before < past.size; ) {
+    before = past.size;
+    for (const { shardId, parents } of listed) if (parents.some((parent) => past.has(parent))) past.add(shardId);
+  }
+  for (const shardId of ended) past.delete(shardId);
+  return past;
 }
 
 const newShard = (entry: ShardEntry): Shard => ({

@@ -85,22 +85,22 @@ export class Task {
       case "map":
         return (value) => {
           this.#at = node;
-          next(call(value));
+          next(atOnce(call(value)));
         };
       case "filter":
         return (value) => {
           this.#at = node;
-          if (call(value)) next(value);
+          if (atOnce(call(value))) next(value);
         };
       case "flatMap":
         return (value) => {
           this.#at = node;
-          for (const item of call(value) as readonly unknown[]) next(item);
+          this.#each(node, atOnce(call(value)) as readonly unknown[], next);
         };
       case "keyBy":
         return (value) => {
           this.#at = node;
-          next(value, call(value) as Key);
+          next(value, atOnce(call(value)) as Key);
         };
       case "process":
         return this.#process(node, call, next);
@@ -123,9 +123,18 @@ export class Task {
       this.#at = node;
       table.enter(key as Key);
       context.key = key;
-      const emitted = onRecord(value, context);
-      if (emitted !== undefined) emit(emitted, next);
+      const emitted = atOnce(onRecord(value, context));
+      if (Array.isArray(emitted) || isGenerator(emitted)) this.#each(node, emitted, next);
+      else if (emitted !== undefined) next(emitted);
     };
+  }
+
+  /** What onRecord may return or yield: rows. A generator goes on with the user's code after each of them. */
+  #each(node: PlanNode, rows: Iterable<unknown>, next: Step): void {
+    for (const row of rows) {
+      next(atOnce(row));
+      this.#at = node;
+    }
   }
 
   #reduce(node: Extract<PlanNode, { readonly kind: "reduce" }>, merge: UserFunction, next: Step): Step {
@@ -135,7 +144,7 @@ export class Task {
       this.#at = node;
       table.enter(key as Key);
       const before = state.get();
-      const merged = before === undefined ? value : merge(before, value);
+      const merged = before === undefined ? value : atOnce(merge(before, value));
       state.set(merged);
       next(merged);
     };
@@ -165,15 +174,16 @@ function fanOut(steps: readonly Step[]): Step {
   };
 }
 
-/** What onRecord may return: a row, several, or a generator of rows. */
-function emit(emitted: unknown, next: Step): void {
-  if (Array.isArray(emitted)) {
-    for (const row of emitted) next(row);
-  } else if (isGenerator(emitted)) {
-    for (const row of emitted) next(row);
-  } else {
-    next(emitted);
-  }
+/** A promise would be stored, or taken for true, before anybody knows its value. */
+function atOnce<T>(result: T): T {
+  if (typeof result !== "object" || result === null || !("then" in result) || typeof result.then !== "function")
+    return result;
+  // What it does later is of no interest, and must not end the process before the failure is told.
+  Promise.resolve(result).catch(() => undefined);
+  throw new StreamError(
+    "invalid",
+    "it gave a promise, but operators are synchronous: their state could not be cut while they wait. Return the value itself",
+  );
 }
 
 function isGenerator(value: unknown): value is Generator<unknown> {

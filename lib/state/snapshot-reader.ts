@@ -65,7 +65,7 @@ export function checkOperators(
     if (leaveOut.includes(operator)) continue;
     const version = versions.get(operator);
     if (version === undefined) {
-      const remedy = "put the operator back under that name, or drop its state by name";
+      const remedy = "put the operator back under that name, or start under another pipeline name";
       throw new StreamError(
         "invalid",
         `the checkpoint holds state of operator "${operator}", which the plan has not; ${remedy}`,
@@ -73,7 +73,7 @@ export function checkOperators(
     }
     if (version !== stateVersion) {
       const versions = `version ${stateVersion}, while the plan declares version ${version}`;
-      const remedy = "run the code that declares that version, or drop the operator's state by name";
+      const remedy = "run the code that declares that version, or give the operator another name";
       throw new StreamError(
         "invalid",
         `the checkpoint holds state of operator "${operator}" in ${versions}; ${remedy}`,
@@ -136,6 +136,6 @@ function placesOf(table: StateTable, slice: OpenedSlice): readonly (number | nul
   const names = [...inSlice.keys()].map((name) => `"${name}"`).join(", ");
   throw new StreamError(
     "invalid",
-    `the checkpoint holds state ${names} of operator "${table.operator}", which the plan does not declare; put it back, or drop the operator's state by name`,
+    `the checkpoint holds state ${names} of operator "${table.operator}", which the plan does not declare; put it back, or give the operator another name`,
   );
 }

@@ -5,7 +5,19 @@ import { type FoldInput, foldManifest, gatherAcks, shardsBefore, tasksOf } from 
 import { checkpointId, generation, millis } from "../../lib/model/ids.js";
 import { sha256 } from "../../lib/model/sha256.js";
 import type { SourceTable } from "../../lib/model/shards.js";
-import { ack, ago, manifest, pending, record, ref, task0, task1, twoTasks } from "./checkpoint-samples.js";
+import {
+  ack,
+  ago,
+  held,
+  leases,
+  manifest,
+  pending,
+  record,
+  ref,
+  task0,
+  task1,
+  twoTasks,
+} from "./checkpoint-samples.js";
 
 const two = record({ stages: twoTasks });
 
@@ -24,37 +36,44 @@ const table = (shardId: string): SourceTable => ({
 });
 
 describe("gatherAcks", () => {
+  const done = leases(held(), { kind: "done", committed: checkpointId(1) });
   const older = ack({ task: task1, checkpointId: checkpointId(1), finished: true });
   const withFinished = manifest({ tasks: [ack({ checkpointId: checkpointId(1) }), older] });
 
   it("B4 all tasks, in their order, whatever the order of the acks", () => {
     const acks = [ack({ task: task1 }), ack({ task: task0 })];
-    expect(gatherAcks(two, acks, null)?.map(({ task }) => task)).toEqual([task0, task1]);
+    expect(gatherAcks(two, acks, null, done)?.map(({ task }) => task)).toEqual([task0, task1]);
     expect(tasksOf(two)).toEqual([task0, task1]);
   });
 
   it("B4 one is missing: none", () => {
-    expect(gatherAcks(two, [ack()], null)).toBeNull();
-    expect(gatherAcks(two, [], withFinished)).toBeNull();
+    expect(gatherAcks(two, [ack()], null, done)).toBeNull();
+    expect(gatherAcks(two, [], withFinished, done)).toBeNull();
   });
 
   it("B4 a finished ack counts for all later checkpoints", () => {
-    expect(gatherAcks(two, [ack()], withFinished)).toEqual([ack(), older]);
+    expect(gatherAcks(two, [ack()], withFinished, done)).toEqual([ack(), older]);
+  });
+
+  it("B4 C3 not while a session runs the task, or is to: that one acks too, and ends", () => {
+    for (const holder of [held(), { kind: "free", since: ago(1) } as const, null]) {
+      expect(gatherAcks(two, [ack()], withFinished, leases(held(), holder))).toBeNull();
+    }
   });
 
   it("B4 an ack of its own replaces the finished one (a finished task acks once more)", () => {
     const own = ack({ task: task1, finished: true });
-    expect(gatherAcks(two, [ack(), own], withFinished)).toEqual([ack(), own]);
+    expect(gatherAcks(two, [ack(), own], withFinished, done)).toEqual([ack(), own]);
   });
 
   it("B4 an ack that is not finished does not count again", () => {
     const unfinished = manifest({ tasks: [ack(), { ...older, finished: false }] });
-    expect(gatherAcks(two, [ack()], unfinished)).toBeNull();
+    expect(gatherAcks(two, [ack()], unfinished, done)).toBeNull();
   });
 
   it("B4 R2 what was finished in another generation is not: its sources may have to be read again", () => {
     const other = { ...withFinished, generation: generation(2) };
-    expect(gatherAcks(two, [ack()], other)).toBeNull();
+    expect(gatherAcks(two, [ack()], other, done)).toBeNull();
   });
 });
 

@@ -67,6 +67,7 @@ export const head = (over: Partial<Head> = {}): Head => ({
   pending: null,
   completed: ref(1),
   lastTriggeredAt: ago(100_000),
+  settledAt: ago(100_000),
   endedAt: null,
   nextCheckpointId: checkpointId(2),
   status: "running",

@@ -216,33 +216,35 @@ it("K3 a list is asked for where something is finished, in the table or in an ac
   expect(needsListing(source([open("p")]), closing, "weather")).toBe(false);
 });
 
-/** A tree of shards as splits make it: shard n has its parent n >> 1. */
+/** A tree of shards as splits make it: shard n has its parent n >> 1, and both children of a shard are made at once. */
 it("K3 P0 whatever lists it meets, a fold never lets a child in before its parent's end, drops no open entry, and ends", () => {
   const depth = 15;
   const tree = Array.from({ length: depth }, (_, i) => i + 1);
   const name = (n: number) => `s${String(n).padStart(2, "0")}`;
   const all = tree.map((n) => (n === 1 ? listed(name(1)) : listed(name(n), name(n >> 1))));
-  const round = fc.record({ known: fc.integer({ min: 1, max: depth }), trimmed: fc.nat(4), end: fc.nat(depth) });
+  /** As the stream was at some time, now or before: a shard that was trimmed has its children. */
+  const list = (splits: number, trimmed: number, over: ReadonlySet<string>) =>
+    all.slice(0, 2 * splits + 1).filter(({ shardId }, i) => i + 1 > Math.min(trimmed, splits) || !over.has(shardId));
+  const round = fc.record({ splits: fc.nat(7), trimmed: fc.nat(7), end: fc.nat(depth) });
   fc.assert(
     fc.property(fc.array(round, { maxLength: 30 }), (rounds) => {
       let table = firstTable(source([]), [listed(name(1))]);
       const over = new Set<string>();
-      const turn = (known: number, trimmed: number, end: string | null) => {
-        const isOpen = table.shards.some((entry) => entry.shardId === end && entry.at.kind === "open");
+      const turn = (splits: number, trimmed: number, end: string) => {
         const before = table;
-        const list = all.slice(0, known).filter((shard, i) => i + 1 > trimmed || !over.has(shard.shardId));
-        table = fold(before, isOpen && end !== null ? acking({ shardId: end, at: finished(60) }) : acking(), list);
-        if (isOpen && end !== null) over.add(end);
+        const isOpen = before.shards.some((entry) => entry.shardId === end && entry.at.kind === "open");
+        if (isOpen) over.add(end);
+        const acks = isOpen ? acking({ shardId: end, at: finished(60) }) : acking();
+        table = fold(before, acks, list(splits, trimmed, over));
         for (const entry of table.shards) {
           expect(entry.parents.every((parent) => over.has(parent))).toBe(true);
-          if (over.has(entry.shardId)) expect(entry.at.kind).toBe("finished");
+          expect(entry.at.kind).toBe(over.has(entry.shardId) ? "finished" : "open");
         }
-        for (const entry of before.shards) {
-          if (entry.at.kind === "open") expect(ids(table)).toContain(entry.shardId);
-        }
+        const stillOpen = before.shards.filter(({ shardId }) => !over.has(shardId)).map(({ shardId }) => shardId);
+        expect(ids(table)).toEqual(expect.arrayContaining(stillOpen));
       };
-      for (const { known, trimmed, end } of rounds) turn(known, trimmed, name(end));
-      for (const n of tree) turn(depth, 0, name(n));
+      for (const { splits, trimmed, end } of rounds) turn(splits, trimmed, name(end));
+      for (const n of tree) turn(7, 0, name(n));
       expect(over.size).toBe(depth);
     }),
   );

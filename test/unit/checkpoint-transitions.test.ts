@@ -27,17 +27,17 @@ describe("R1 the commit point", () => {
   const before = head({ pending: pending(), consecutiveAborts: 2, completed: ref(1) });
 
   it("R1 moves completed, clears pending and the aborts in a row", () => {
-    const after = complete(before, ref(2));
-    expect(after).toEqual({ ...before, pending: null, consecutiveAborts: 0, completed: ref(2), status: "running" });
+    const after = complete(before, ref(2), now);
+    expect(after).toEqual({ ...before, pending: null, settledAt: now, consecutiveAborts: 0, completed: ref(2), status: "running" });
   });
 
   it.each([
     ["another generation", head({ pending: pending(), generation: generation(2) }), ref(2)],
     ["another checkpoint is pending", head({ pending: pending({ checkpointId: checkpointId(3) }) }), ref(2)],
-    ["nothing is pending: it was aborted", abort(before), ref(2)],
-    ["it is complete already", complete(before, ref(2)) ?? before, ref(2)],
+    ["nothing is pending: it was aborted", abort(before, now), ref(2)],
+    ["it is complete already", complete(before, ref(2), now) ?? before, ref(2)],
   ] as const)("R1 its condition does not hold: %s", (_, given, name) => {
-    expect(complete(given, name)).toBeNull();
+    expect(complete(given, name, now)).toBeNull();
   });
 
   it.each([
@@ -46,18 +46,18 @@ describe("R1 the commit point", () => {
     ["stop", "stopping"],
     ["finish", "finishing"],
   ] as const)("R1 after %s the status is %s", (andThen, status) => {
-    expect(complete(head({ pending: pending({ andThen }) }), ref(2))?.status).toBe(status);
+    expect(complete(head({ pending: pending({ andThen }) }), ref(2), now)?.status).toBe(status);
   });
 
   it("R1 a checkpoint is completed or aborted, never both", () => {
-    const completed = complete(before, ref(2));
+    const completed = complete(before, ref(2), now);
     expect(completed).not.toBeNull();
-    expect(() => abort(completed ?? before)).toThrow("nothing to abort");
-    expect(complete(abort(before), ref(2))).toBeNull();
+    expect(() => abort(completed ?? before, now)).toThrow("nothing to abort");
+    expect(complete(abort(before, now), ref(2), now)).toBeNull();
   });
 
   it("B5 an abort keeps what is complete and counts", () => {
-    expect(abort(before)).toEqual({ ...before, pending: null, consecutiveAborts: 3 });
+    expect(abort(before, now)).toEqual({ ...before, pending: null, settledAt: now, consecutiveAborts: 3 });
   });
 });
 
@@ -77,6 +77,7 @@ describe("R2 the fence", () => {
       generation: 2,
       generationRecord: sha256("next"),
       openedAt: now,
+      settledAt: now,
       origin: ref(4),
       completed: ref(4),
       pending: null,
@@ -87,7 +88,7 @@ describe("R2 the fence", () => {
   });
 
   it("R2 what was pending never completes after it", () => {
-    expect(complete(openGeneration(before, opening(ref(4))), ref(2))).toBeNull();
+    expect(complete(openGeneration(before, opening(ref(4))), ref(2), now)).toBeNull();
   });
 
   it("R2 R7 the tip goes to left only where the origin is another", () => {
@@ -152,7 +153,7 @@ it("C3 settled: the status, and since when", () => {
 it("R4 a pipeline that failed rests with its cause; what is complete stays so, what was pending never completes", () => {
   const after = fail(head({ pending: pending() }), failure(), now);
   expect(after).toEqual(head({ status: "failed", pending: null, endedAt: now, failures: [failure()] }));
-  expect(complete(after, ref(2))).toBeNull();
+  expect(complete(after, ref(2), now)).toBeNull();
 });
 
 it("R6 references are the same where all their parts are", () => {
@@ -179,14 +180,14 @@ function step(at: Head, act: Act, triggered: number[], ends: Map<number, string[
     case "complete":
     case "completeOld": {
       const id = act === "complete" ? (at.pending?.checkpointId ?? 0) : (triggered.at(-2) ?? 0);
-      const after = complete(at, ref(id, at.generation));
+      const after = complete(at, ref(id, at.generation), now);
       if (after !== null) end(id, "completed");
       return after ?? at;
     }
     case "abort":
       if (at.pending === null) return at;
       end(at.pending.checkpointId, "aborted");
-      return abort(at);
+      return abort(at, now);
     case "open":
     case "replay":
       return openGeneration(at, opening(act === "open" ? at.completed : ref(0)));

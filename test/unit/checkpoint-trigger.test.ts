@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { decide, uncommittedMax } from "../../lib/checkpoint/decide.js";
 import type { Facts } from "../../lib/checkpoint/facts.js";
-import { checkpointId, millis } from "../../lib/model/ids.js";
+import { checkpointId, generation, millis } from "../../lib/model/ids.js";
+import type { ShardEntry, SourceTable } from "../../lib/model/shards.js";
 import { planSettings } from "../../lib/pipeline/options.js";
 import {
   ago,
@@ -9,6 +10,7 @@ import {
   facts,
   held,
   leases,
+  manifest,
   me,
   now,
   pending,
@@ -34,6 +36,20 @@ const check = (rows: readonly Row[]) =>
     expect(triggered(given)).toEqual(expected);
   });
 
+const shard = (shardId: string, parents: readonly string[], at: ShardEntry["at"]): ShardEntry => ({
+  shardId,
+  parents,
+  hashKeys: ["0", "9"],
+  at,
+});
+const end: ShardEntry["at"] = { kind: "finished", generation: generation(1), producer: 0, sent: {}, readTo: ago(5) };
+const closed: SourceTable = {
+  streamArn: "arn",
+  createdAt: ago(9),
+  start: "horizon",
+  shards: [shard("p", [], end)],
+};
+const child = shard("l", ["p"], { kind: "open", position: { kind: "beginning", readTo: ago(5) } });
 const changed = progresses(progress({ changed: true }));
 const byInterval = ["interval", "continue"] as const;
 const justTriggered = { lastTriggeredAt: ago(1) };
@@ -95,6 +111,16 @@ describe("the interval", () => {
       "B1 B5 the same before the first completed checkpoint",
       facts({ head: { completed: null, nextCheckpointId: checkpointId(2) }, completed: null }),
       byInterval,
+    ],
+    [
+      "B1 K3 a shard is finished and its children are not in: another checkpoint may let them in",
+      facts({ completed: manifest({ shards: { flights: closed } }) }),
+      byInterval,
+    ],
+    [
+      "B1 K3 a shard is finished and a child is in",
+      facts({ completed: manifest({ shards: { flights: { ...closed, shards: [...closed.shards, child] } } }) }),
+      "nothing",
     ],
     [
       "B1 a generation that begins from no checkpoint has cut for none",
@@ -186,10 +212,11 @@ it("B1 what is triggered: the next id, now, by the options", () => {
   });
 });
 
-it("B1 a longer pause than the interval is kept", () => {
+it("B1 a pause counts from the end of the last checkpoint", () => {
   const slow = { ...me, settings: planSettings("p", { checkpoint: { interval: "10s", minPause: "60s" } }) };
   const at = (length: number) =>
-    decide(facts({ progress: changed, head: { lastTriggeredAt: ago(length) } }), slow).kind;
+    decide(facts({ progress: changed, head: { lastTriggeredAt: ago(length + 5_000), settledAt: ago(length) } }), slow)
+      .kind;
   expect([at(59_999), at(60_000)]).toEqual(["nothing", "trigger"]);
   expect(millis(60_000)).toBe(slow.settings.minPause);
 });

@@ -278,6 +278,7 @@ describe("options", () => {
     [{ restart: [] }, "not an array"],
     [{ idle: "sometimes" }, 'options.idle: must be "never" or'],
     [{ idle: {} }, 'options.idle: must be "never" or'],
+    [{ idle: { suspendAfter: "5m" } }, "options.idle: sleeping is not there yet"],
     [{ parallelism: 0 }, "options.parallelism: must be a whole number from 1"],
     [{ parallelism: 1.5 }, "options.parallelism: must be a whole number"],
     [{ parallelism: "1" }, "options.parallelism: must be a whole number"],

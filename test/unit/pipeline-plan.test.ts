@@ -128,7 +128,6 @@ it("options that are given take the place of the defaults", () => {
     },
     session: { reserve: "40s" },
     restart: { attempts: 2, window: "1h", initialDelay: "2s", maxDelay: "2s" },
-    idle: { suspendAfter: "5m" },
     onBadRecord: "fail",
   }).plan;
   expect(settings).toEqual({
@@ -142,7 +141,7 @@ it("options that are given take the place of the defaults", () => {
     alignment: "unaligned",
     reserve: 40_000,
     restart: { attempts: 2, window: 3_600_000, initialDelay: 2_000, maxDelay: 2_000 },
-    suspendAfter: 300_000,
+    suspendAfter: null,
     onBadRecord: "fail",
   });
   expect(flights({ checkpoint: { minPause: "0s" }, idle: "never" }).plan.settings).toEqual(flights().plan.settings);

@@ -2,20 +2,24 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { atChance, crashPoints, killNow } from "./crashes.mjs";
 import { onEvent, watchOperators } from "./operators.mjs";
-import { end } from "./processes.mjs";
 import { feed, mergeTwo, splitOne } from "./stream.mjs";
 import { startDev } from "./tidemark.mjs";
 import { watched } from "./watched.mjs";
 
 /** Short, so that sessions also end in order and pass on their state. */
-const session = "20s";
+const session = "18s";
+/** Of the pipeline: a crash comes at any moment between two checkpoints. */
+const checkpointIntervalMs = 1_000;
 /** Crashes are about so far apart: the input lasts accordingly. */
 const crashGapMs = 3_500;
+/** The input between two crashes is put in so many parts: quickly, or slowly where a crash is due and has not come. */
+const fastPuts = 40;
+const slowPuts = 200;
+const slowPutsMs = 100;
 const splitAt = 0.3;
 const mergeAt = 0.6;
 /** Idle for so long with another number of records than was fed: then something was lost or repeated, and the comparison tells it. */
 const settledMs = 8_000;
-const stopPatienceMs = 30_000;
 
 /**
  * @typedef {object} Run
@@ -28,7 +32,7 @@ const stopPatienceMs = 30_000;
  */
 
 /**
- * @param {{ processes: object, env: Record<string, string>, kinesis: object, flights: import("./flights.mjs").Flight[],
+ * @param {{ processes: object, env: Record<string, string>, folder: string, kinesis: object, flights: import("./flights.mjs").Flight[],
  *   crashes: number, screen: object, stop: AbortController }} demo
  * @returns {Promise<Run>}
  */
@@ -36,12 +40,13 @@ export async function runExactlyOnce(demo) {
   const { flights, screen, stop } = demo;
   const operators = watchOperators(stop.signal);
   const progress = watched({ fed: 0, recoverySeconds: [], splits: 0, merges: 0 }, stop.signal);
-  const dev = startDev(demo.processes, {
+  const dev = await startDev(demo.processes, {
     env: demo.env,
+    folder: demo.folder,
     session,
+    stop,
     onEvent: (event) => operators.update((state) => onEvent(state, event)),
   });
-  failWith(stop, dev, operators);
   const ticking = setInterval(() => screen.status(statusLine(operators.state, progress.state, flights.length)), 250);
   try {
     await Promise.all([feedInStep(demo, progress), crashInStep(demo, operators, progress), reshard(demo, progress)]);
@@ -51,19 +56,20 @@ export async function runExactlyOnce(demo) {
   } finally {
     clearInterval(ticking);
   }
-  const { checkpoints, handovers, killed } = operators.state;
+  const { checkpoints, handovers } = operators.state;
   const { recoverySeconds, splits, merges } = progress.state;
-  return { crashes: killed.size, recoverySeconds, checkpoints: checkpoints.size, handovers, splits, merges };
+  return { crashes: recoverySeconds.length, recoverySeconds, checkpoints: checkpoints.size, handovers, splits, merges };
 }
 
-/** The feeder does not run ahead: for each crash there is input that has still to come. */
+/** While a crash is due the feeder slows down, so that there is input before it and after it, on slow machines too. */
 function feedInStep({ kinesis, flights, crashes, stop }, progress) {
-  const points = [...crashPoints(flights.length, crashes), flights.length];
+  const points = crashPoints(flights.length, crashes);
+  const gap = flights.length / (crashes + 1);
   return feed(kinesis, {
     flights,
-    perSecond: flights.length / (((crashes + 1) * crashGapMs) / 1_000),
-    allowed: (fed) =>
-      progress.until(({ recoverySeconds }) => fed < (points[recoverySeconds.length + 1] ?? flights.length)),
+    fast: { records: Math.ceil(gap / fastPuts), everyMs: crashGapMs / fastPuts },
+    slow: { records: Math.ceil(gap / slowPuts), everyMs: slowPutsMs },
+    isHeldUp: (fed) => fed >= (points[progress.state.recoverySeconds.length + 1] ?? flights.length),
     onFed: (fed) =>
       progress.update((state) => {
         state.fed = fed;
@@ -75,26 +81,35 @@ function feedInStep({ kinesis, flights, crashes, stop }, progress) {
 async function crashInStep({ flights, crashes, screen, stop }, operators, progress) {
   for (const [index, point] of crashPoints(flights.length, crashes).entries()) {
     await progress.until(({ fed }) => fed >= point);
-    const { pid, at } = await crash(operators, stop.signal);
-    const { records } = operators.state;
-    screen.say(`crash ${index + 1} of ${crashes}: SIGKILL to operator process ${pid}, ${count(records)} records in`);
-    await operators.until(({ recoveries }) => recoveries > index);
-    const seconds = (performance.now() - at) / 1_000;
-    screen.say(`  recovered in ${seconds.toFixed(2)} s from ${checkpointName(operators.state.checkpoint)}`);
+    await checkpointed(operators);
+    await atChance(checkpointIntervalMs, stop.signal);
+    const { pid, records, seconds } = await crash(operators);
+    screen.say(
+      `crash ${index + 1} of ${crashes}: SIGKILL to operator process ${pid}, ${count(records)} records in; back in ${seconds.toFixed(2)} s`,
+    );
     progress.update((state) => state.recoverySeconds.push(seconds));
   }
 }
 
-/** Kills the process that takes records. One that hands over in this very moment has nothing to lose any more: then the next is taken. */
-async function crash(operators, signal) {
-  await atChance(signal);
+/** Each crash comes behind another checkpoint: without progress in between, restarts would be delayed more and more. */
+function checkpointed(operators) {
+  const { checkpoint: before } = operators.state;
+  return operators.until(({ checkpoint }) => checkpoint !== before);
+}
+
+/**
+ * Kills the process that takes records, and waits until a successor does. A process that had passed on its state in that very moment
+ * leaves nothing to recover, its generation goes on, and it does not count: then the next one is killed.
+ */
+async function crash(operators) {
   for (;;) {
     await operators.until(({ flowing }) => flowing !== null);
-    const pid = operators.state.flowing;
+    const { flowing: pid, generation: before, records } = operators.state;
     const at = performance.now();
     killNow(pid);
-    await operators.until(({ flowing }) => flowing !== pid);
-    if (operators.state.killed.has(pid)) return { pid, at };
+    await operators.until(({ flowing }) => flowing !== null && flowing !== pid);
+    if (operators.state.killed.has(pid) && operators.state.generation > before)
+      return { pid, records, seconds: (performance.now() - at) / 1_000 };
   }
 }
 
@@ -116,36 +131,28 @@ async function drained(operators, records) {
     await operators.until(({ idle }) => idle);
     if (operators.state.records === records) return;
     const before = operators.state.records;
-    await Promise.race([sleep(settledMs), operators.until((state) => !state.idle || state.records !== before)]);
+    await Promise.race([
+      sleep(settledMs, undefined, { ref: false }),
+      operators.until((state) => !state.idle || state.records !== before),
+    ]);
     if (operators.state.idle && operators.state.records === before) return;
   }
 }
 
 async function stopped(dev, operators) {
-  operators.update((state) => {
-    state.stopping = true;
-  });
-  const code = await end(dev, "SIGINT", stopPatienceMs);
+  const code = await dev.end();
   if (code !== 0 || operators.state.end !== "stopped")
-    throw new Error(`tidemark dev did not stop in order (${operators.state.end}, exit code ${code}):\n${dev.complaints()}`);
-}
-
-/** An end of `dev` that nobody asked for ends the demo. */
-function failWith(stop, dev, operators) {
-  dev.ended.then((code) => {
-    if (operators.state.stopping !== true)
-      stop.abort(new Error(`tidemark dev ended by itself (exit code ${code}):\n${dev.complaints()}`));
-  });
+    throw new Error(
+      `tidemark dev did not stop in order (${operators.state.end}, exit code ${code}):\n${dev.complaints()}`,
+    );
 }
 
 const statusLine = (operators, { fed, recoverySeconds }, records) =>
   [
-    `fed ${count(fed)} of ${count(records)}`,
-    `processed ${count(operators.records)}`,
-    checkpointName(operators.checkpoint),
-    `crashes ${operators.killed.size}`,
-    ...(recoverySeconds.length > 0 ? [`last recovery ${recoverySeconds.at(-1).toFixed(2)} s`] : []),
+    `fed ${count(fed)}`,
+    `processed ${count(operators.records)} of ${count(records)}`,
+    operators.checkpoint === null ? "no checkpoint yet" : `checkpoint ${operators.checkpoint}`,
+    `crashes ${operators.killed.size}${recoverySeconds.length > 0 ? ` (${recoverySeconds.at(-1).toFixed(2)} s)` : ""}`,
   ].join(" · ");
 
 const count = (number) => number.toLocaleString("en-US");
-const checkpointName = (checkpoint) => (checkpoint === null ? "no checkpoint yet" : `checkpoint ${checkpoint}`);

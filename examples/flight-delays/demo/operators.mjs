@@ -9,8 +9,8 @@ import { watched } from "./watched.mjs";
  * @property {boolean} idle all input is read and processed
  * @property {number | null} started pid of the process that began a session last
  * @property {number | null} flowing pid of the process that takes records
+ * @property {number} generation of that process; each crash begins a new one
  * @property {Set<number>} killed
- * @property {number} recoveries sessions that took records after a crash
  * @property {number} handovers sessions that ended in order and passed on their state
  * @property {string | null} end the status that `dev` ended with
  */
@@ -24,8 +24,8 @@ export const watchOperators = (signal) =>
       idle: false,
       started: null,
       flowing: null,
+      generation: 0,
       killed: new Set(),
-      recoveries: 0,
       handovers: 0,
       end: null,
     },
@@ -36,16 +36,14 @@ export const watchOperators = (signal) =>
 export function onEvent(state, event) {
   switch (event.event) {
     case "status":
-      state.records = event.records;
+      // 0 until a new generation has said how far it is.
+      if (event.records > 0) state.records = event.records;
       state.idle = event.idle;
       if (event.checkpoint !== null) state.checkpoints.add(event.checkpoint);
       state.checkpoint = event.checkpoint;
       break;
     case "session":
       onSession(state, event);
-      break;
-    case "recovered":
-      state.recoveries += 1;
       break;
     case "log":
       onLog(state, event.line);
@@ -69,6 +67,9 @@ function onSession(state, { state: what, pid }) {
 function onLog(state, line) {
   if (!line.startsWith("{")) return;
   const logged = JSON.parse(line);
-  if (logged.event === "flowing") state.flowing = state.started;
+  if (logged.event === "flowing") {
+    state.flowing = state.started;
+    state.generation = logged.generation;
+  }
   if (logged.event === "session" && logged.outcome?.kind === "handover") state.handovers += 1;
 }

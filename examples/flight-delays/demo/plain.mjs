@@ -1,14 +1,17 @@
 // The control: the same stream through the plain handler, delivered as a Kinesis trigger delivers: shard by shard in order, each batch
 // until it was answered, so at least once. The handler is killed as often as the pipeline's processes are.
-import { GetRecordsCommand, GetShardIteratorCommand } from "@aws-sdk/client-kinesis";
-import { CreateTableCommand, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
+
 import { fileURLToPath } from "node:url";
+import { CreateTableCommand, waitUntilTableExists } from "@aws-sdk/client-dynamodb";
+import { GetRecordsCommand, GetShardIteratorCommand } from "@aws-sdk/client-kinesis";
 import { atChance, crashPoints, killNow } from "./crashes.mjs";
 import { allShards, streamName } from "./stream.mjs";
 import { watched } from "./watched.mjs";
 
 const handlerFile = fileURLToPath(new URL("./plain-handler.mjs", import.meta.url));
-const recordsPerBatch = 1_000;
+const recordsPerBatch = 2_000;
+/** About as long as a batch takes: a crash comes at any moment within one. */
+const batchMs = 200;
 
 export const plainTable = "airports_plain";
 
@@ -17,11 +20,12 @@ export async function runPlain({ processes, env, kinesis, dynamo, flights, crash
   await createTable(dynamo);
   const trigger = watched({ answered: 0, batches: 0, crashes: 0, handler: null }, stop.signal);
   const start = () => startHandler(processes, { ...env, TABLE: plainTable });
+  const points = crashPoints(flights.length, crashes);
   const ticking = setInterval(() => screen.status(statusLine(trigger.state, flights.length)), 250);
   try {
     await Promise.all([
-      deliverAll(kinesis, trigger, start),
-      crashHandler(trigger, { points: crashPoints(flights.length, crashes), screen, signal: stop.signal }),
+      deliverAll(kinesis, trigger, { start, points }),
+      crashHandler(trigger, { points, screen, signal: stop.signal }),
     ]);
   } finally {
     clearInterval(ticking);
@@ -44,10 +48,12 @@ async function createTable(dynamo) {
 }
 
 /** Parents before children, so that a key's records come in order. */
-async function deliverAll(kinesis, trigger, start) {
+async function deliverAll(kinesis, trigger, { start, points }) {
   trigger.state.handler = await start();
   for (const shard of await allShards(kinesis)) {
     for await (const batch of batchesOf(kinesis, shard)) {
+      // It does not run ahead of the crashes.
+      await trigger.until(({ answered, crashes }) => answered < (points[crashes + 1] ?? Number.POSITIVE_INFINITY));
       while (!(await trigger.state.handler.answers(batch))) trigger.state.handler = await start();
       trigger.update((state) => {
         state.answered += batch.length;
@@ -55,6 +61,7 @@ async function deliverAll(kinesis, trigger, start) {
       });
     }
   }
+  await trigger.until(({ crashes }) => crashes === points.length);
   await trigger.state.handler.end();
 }
 
@@ -88,19 +95,16 @@ async function startHandler(processes, env) {
       child.process.send({ batch }, () => undefined);
       return settled;
     },
-    async end() {
-      child.process.disconnect();
-      await child.ended;
-    },
+    end: () => child.end(),
   };
 }
 
 async function crashHandler(trigger, { points, screen, signal }) {
   for (const [index, point] of points.entries()) {
     await trigger.until(({ answered }) => answered >= point);
-    await atChance(signal);
+    await atChance(batchMs, signal);
     const { pid } = trigger.state.handler;
-    if (!killNow(pid)) continue;
+    killNow(pid);
     screen.say(`crash ${index + 1} of ${points.length}: SIGKILL to plain handler ${pid}`);
     trigger.update((state) => {
       state.crashes += 1;

@@ -3,6 +3,8 @@ import { fork, spawn } from "node:child_process";
 import { createInterface } from "node:readline";
 
 const stderrLinesKept = 20;
+/** A pipeline stops at a checkpoint, which takes a second or two, and its time-out at most. */
+const patienceMs = 15_000;
 
 /**
  * @typedef {object} Child
@@ -10,30 +12,29 @@ const stderrLinesKept = 20;
  * @property {import("node:child_process").ChildProcess} process
  * @property {Promise<number | null>} ended the exit code; null where a signal ended it
  * @property {() => string} complaints the last lines of its standard error
+ * @property {() => boolean} isAskedToEnd
+ * @property {() => Promise<number | null>} end asks it to end and waits for it, but not for long
  */
 
-/** Starts and remembers processes. Of a process group of their own, so that Ctrl-C reaches the demo alone, which ends them in order. */
+/**
+ * Starts processes, and ends those that are left. Each leads a process group of its own: Ctrl-C reaches the demo alone, which ends them
+ * in order, and what a process has started in its turn can be ended with it.
+ */
 export function openProcesses() {
   const running = new Set();
   const killAll = () => {
-    for (const { process: child } of running) child.kill("SIGKILL");
+    for (const child of running) killGroup(child.pid);
   };
   process.once("exit", killAll);
 
   const keep = (child) => {
-    const lines = [];
-    if (child.stderr !== null)
-      createInterface({ input: child.stderr }).on("line", (line) => {
-        lines.push(line);
-        if (lines.length > stderrLinesKept) lines.shift();
-      });
-    const ended = new Promise((resolve) => {
-      child.once("error", () => resolve(null));
-      child.once("close", (code) => resolve(code));
-    });
-    const kept = { pid: child.pid ?? 0, process: child, ended, complaints: () => lines.join("\n") };
+    const kept = watch(child);
     running.add(kept);
-    ended.then(() => running.delete(kept));
+    kept.ended.then(() => {
+      running.delete(kept);
+      // One that was killed from outside leaves behind what it had started.
+      killGroup(kept.pid);
+    });
     return kept;
   };
 
@@ -52,20 +53,49 @@ export function openProcesses() {
       child.on("message", onMessage);
       return keep(child);
     },
-    /** Nothing runs any more when it resolves. */
+    /** Ends what still runs, the last one first: it may need what was there before it. */
     async close() {
-      killAll();
-      await Promise.all([...running].map(({ ended }) => ended));
+      for (const child of [...running].reverse()) await child.end();
       process.off("exit", killAll);
     },
   };
 }
 
-/** Asks a process to end, and no longer asks after `patienceMs`. */
-export async function end(child, signal, patienceMs) {
-  const impatient = setTimeout(() => child.process.kill("SIGKILL"), patienceMs);
-  child.process.kill(signal);
-  const code = await child.ended;
-  clearTimeout(impatient);
-  return code;
+/** An end that nobody asked for ends the whole. */
+export function failWith(stop, name, child) {
+  child.ended.then((code) => {
+    if (child.isAskedToEnd()) return;
+    const how = code === null ? "was killed" : `ended by itself with exit code ${code}`;
+    stop.abort(new Error(`${name} ${how}\n${child.complaints()}`.trimEnd()));
+  });
+}
+
+function watch(child) {
+  const lines = [];
+  createInterface({ input: child.stderr }).on("line", (line) => {
+    lines.push(line);
+    if (lines.length > stderrLinesKept) lines.shift();
+  });
+  const ended = new Promise((resolve) => {
+    child.once("error", () => resolve(null));
+    child.once("close", (code) => resolve(code));
+  });
+  let asked = false;
+  const end = async () => {
+    asked = true;
+    const impatient = setTimeout(() => killGroup(child.pid), patienceMs);
+    child.kill("SIGINT");
+    const code = await ended;
+    clearTimeout(impatient);
+    return code;
+  };
+  return { pid: child.pid, process: child, ended, complaints: () => lines.join("\n"), isAskedToEnd: () => asked, end };
+}
+
+function killGroup(pid) {
+  try {
+    process.kill(-pid, "SIGKILL");
+  } catch (error) {
+    if (error.code !== "ESRCH") throw error;
+  }
 }

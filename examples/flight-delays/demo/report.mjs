@@ -31,6 +31,9 @@ export function failures(result, crashes) {
     ...(result.twice > 0 ? [`${count(result.twice)} records were counted twice`] : []),
     ...(result.wrongAirports > 0 ? [`the numbers of ${result.wrongAirports} airports differ from the file's`] : []),
     ...(result.crashes < crashes ? [`only ${result.crashes} of ${crashes} crashes happened`] : []),
+    ...(result.control.crashes < crashes
+      ? [`only ${result.control.crashes} of ${crashes} crashes of the plain handler happened: it is no comparison`]
+      : []),
     ...(result.splits < 1 ? ["no shard was split"] : []),
     ...(result.merges < 1 ? ["no shards were merged"] : []),
   ];

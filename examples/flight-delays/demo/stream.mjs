@@ -1,4 +1,6 @@
 // The stream: fed record by record, its shards split and merged meanwhile.
+
+import { setTimeout as sleep } from "node:timers/promises";
 import {
   CreateStreamCommand,
   DescribeStreamSummaryCommand,
@@ -7,13 +9,13 @@ import {
   PutRecordsCommand,
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
-import { setTimeout as sleep } from "node:timers/promises";
 
 export const streamName = "flights";
 const recordsPerPut = 500;
 const attemptsMax = 20;
 const retryPauseMs = 100;
 const activePauseMs = 50;
+const burstMs = 1_000;
 
 export async function createStream(kinesis, shards) {
   await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: shards }));
@@ -21,21 +23,22 @@ export async function createStream(kinesis, shards) {
 }
 
 /**
- * Puts the flights in their order, `perSecond` at most; `allowed` resolves when it may go on behind so many.
+ * Puts the flights in their order, `fast.records` every `fast.everyMs`, or as `slow` says while it is held up. At most 500 at a time.
  *
- * @param {{ flights: import("./flights.mjs").Flight[], perSecond: number, allowed: (fed: number) => Promise<void>,
- *   onFed: (fed: number) => void, signal: AbortSignal }} options
+ * @param {{ flights: import("./flights.mjs").Flight[], fast: { records: number, everyMs: number },
+ *   slow: { records: number, everyMs: number }, isHeldUp: (fed: number) => boolean, onFed: (fed: number) => void,
+ *   signal: AbortSignal }} options
  */
-export async function feed(kinesis, { flights, perSecond, allowed, onFed, signal }) {
+export async function feed(kinesis, { flights, fast, slow, isHeldUp, onFed, signal }) {
   let due = performance.now();
   for (let fed = 0; fed < flights.length; ) {
-    await allowed(fed);
-    const batch = flights.slice(fed, fed + recordsPerPut);
+    const { records, everyMs } = isHeldUp(fed) ? slow : fast;
+    const batch = flights.slice(fed, fed + Math.min(records, recordsPerPut));
     await putAll(kinesis, batch, signal);
     fed += batch.length;
     onFed(fed);
-    // A feeder that was held up does not make up for it in one burst.
-    due = Math.max(due + (batch.length / perSecond) * 1_000, performance.now() - 1_000);
+    // A feeder that was late does not make up for all of it in one burst.
+    due = Math.max(due + everyMs * (batch.length / records), performance.now() - burstMs);
     await sleep(Math.max(0, due - performance.now()), undefined, { signal });
   }
 }
@@ -57,9 +60,7 @@ export async function splitOne(kinesis) {
   const [shard] = await openShards(kinesis);
   if (shard === undefined) throw new Error(`stream "${streamName}" has no open shard to split`);
   const NewStartingHashKey = String((shard.from + shard.to) / 2n);
-  await kinesis.send(
-    new SplitShardCommand({ StreamName: streamName, ShardToSplit: shard.id, NewStartingHashKey }),
-  );
+  await kinesis.send(new SplitShardCommand({ StreamName: streamName, ShardToSplit: shard.id, NewStartingHashKey }));
   await untilActive(kinesis);
   return shard.id;
 }

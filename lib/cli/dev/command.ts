@@ -1,7 +1,6 @@
-import { Command, InvalidArgumentError } from "commander";
-import { type Duration, parseDuration } from "../../model/duration.js";
-import { asStreamError } from "../../model/errors.js";
-import { interruptedExitCode } from "../exit-codes.js";
+import { Command } from "commander";
+import { duration, port } from "../arguments.js";
+import { interruptSignal } from "../interrupt.js";
 import { type DevOptions, runDev } from "./dev.js";
 import { jsonOutput, liveOutput, type Screen } from "./output.js";
 
@@ -10,74 +9,63 @@ interface Flags {
   readonly chaos?: number;
   readonly session: number;
   readonly data?: string;
-  readonly port: number;
+  readonly port?: number;
   readonly aws: boolean;
   readonly create: boolean;
   readonly json: boolean;
 }
+
+const sessionMillisMax = 900_000;
 
 export function devCommand(): Command {
   return new Command("dev")
     .description("run a pipeline on this machine: on the embedded cloud, or on what AWS_ENDPOINT_URL names")
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
     .option("--until-drained", "stop when all input is processed and committed", false)
-    .option("--chaos <duration>", "kill an operator process about that often, such as 2s", duration)
-    .option("--session <duration>", "how long a session may run before it hands over (15m at most)", duration, 900_000)
+    .option("--chaos <duration>", "kill an operator process about that often, such as 2s", duration())
+    .option(
+      "--session <duration>",
+      "how long a session may run before it hands over, 15m at most",
+      duration(sessionMillisMax),
+      sessionMillisMax,
+    )
     .option("--data <folder>", "where the embedded cloud keeps its data (default: .tidemark/cloud of the project)")
-    .option("--port <number>", "port of the embedded cloud (0: a free one)", port, 0)
-    .option("--aws", "run against the AWS account that the SDK finds", false)
+    .option("--port <number>", "the port of the embedded cloud on 127.0.0.1 (default: a free one)", port)
+    .option("--aws", "work on the account that the SDK finds: nothing that is missing is made", false)
     .option("--no-create", "do not make streams, tables and bucket that a local endpoint lacks")
     .option("--json", "print events as lines of JSON", false)
-    .addHelpText(
-      "after",
-      "\nCtrl-C stops at a checkpoint; the next dev goes on from there. A second Ctrl-C ends at once.",
-    )
+    .addHelpText("after", notes)
     .action(async (file: string, flags: Flags) => {
       process.exitCode = await runDev(optionsOf(file, flags));
     });
 }
 
+const notes = `
+Ctrl-C stops at a checkpoint; the next dev goes on from there. A second Ctrl-C ends at once, and so may kill -9:
+the next dev goes on from the last complete checkpoint, without waiting for anything.
+
+On the embedded cloud one dev runs at a time. For several pipelines together run "tidemark cloud" and set AWS_ENDPOINT_URL.
+Of two starts of one pipeline on one endpoint the later one goes on; the earlier one ends with exit code 3.
+
+Examples:
+  tidemark dev flights.ts                             until Ctrl-C
+  tidemark dev flights.ts --until-drained --chaos 2s  all input, once, through crashes`;
+
 function optionsOf(file: string, flags: Flags): DevOptions {
   const write = (text: string) => void process.stdout.write(text);
-  const screen: Screen = { isTTY: process.stdout.isTTY === true, columns: process.stdout.columns ?? 120, write };
+  const screen: Screen = {
+    isTTY: process.stdout.isTTY === true,
+    columns: () => process.stdout.columns ?? 120,
+    write,
+  };
   return {
     file,
     untilDrained: flags.untilDrained,
     chaosMillis: flags.chaos ?? null,
     sessionMillis: flags.session,
-    data: flags.data ?? null,
-    port: flags.port,
-    aws: flags.aws,
+    cloud: { data: flags.data ?? null, port: flags.port ?? null, aws: flags.aws },
     create: flags.create,
     listener: flags.json ? jsonOutput(write) : liveOutput(screen, () => performance.now()),
-    interrupt: onInterrupt(),
+    interrupt: interruptSignal("stopping at a checkpoint; Ctrl-C again ends at once"),
   };
-}
-
-/** The first Ctrl-C asks for the checkpoint to stop at; the second does not wait for it. */
-function onInterrupt(): AbortSignal {
-  const interrupt = new AbortController();
-  const handle = () => {
-    if (interrupt.signal.aborted) process.exit(interruptedExitCode);
-    process.stderr.write("\nstopping at a checkpoint; Ctrl-C again ends at once\n");
-    interrupt.abort();
-  };
-  process.on("SIGINT", handle);
-  process.on("SIGTERM", handle);
-  return interrupt.signal;
-}
-
-function duration(text: string): number {
-  try {
-    return parseDuration(text as Duration, "it");
-  } catch (error) {
-    throw new InvalidArgumentError(asStreamError(error).message);
-  }
-}
-
-export function port(text: string): number {
-  const number = Number(text);
-  if (!Number.isInteger(number) || number < 0 || number > 65_535)
-    throw new InvalidArgumentError("it is no port: a number from 0 to 65535");
-  return number;
 }

@@ -1,12 +1,18 @@
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
-import { spawnCloud } from "../../local/cloud/child.js";
+import { type Runner, startRunner } from "../../local/runner/runner.js";
+import { formatMillis } from "../../model/duration.js";
+import { StreamError } from "../../model/errors.js";
 import { readConfig } from "../config.js";
-import { openTarget, type Target } from "../environment.js";
-import { exitCodes } from "../exit-codes.js";
-import { loadPipeline } from "../load-pipeline.js";
-import { type Engine, type EngineView, startEngine } from "./engine.js";
+import { type CloudFlags, type OpenCloud, openCloud } from "../embedded-cloud.js";
+import { functionNames, openTarget, type Target } from "../environment.js";
+import { unlessInterrupted } from "../interrupt.js";
+import { type LoadedPipeline, loadPipeline } from "../load-pipeline.js";
+import { startEngine } from "./engine.js";
 import type { DevListener } from "./events.js";
 import { checkPresent, makeMissing } from "./resources.js";
+import { Told } from "./told.js";
+import { watch } from "./watch.js";
 
 export interface DevOptions {
   readonly file: string;
@@ -14,11 +20,7 @@ export interface DevOptions {
   /** Kill an operator process about this often; null: never. */
   readonly chaosMillis: number | null;
   readonly sessionMillis: number;
-  /** Where the embedded cloud keeps its data; null: `.tidemark/cloud` of the project. */
-  readonly data: string | null;
-  readonly port: number;
-  /** Use the account that the SDK finds, where AWS_ENDPOINT_URL names no endpoint. */
-  readonly aws: boolean;
+  readonly cloud: CloudFlags;
   /** Make streams, tables and bucket that a local endpoint lacks. */
   readonly create: boolean;
   readonly listener: DevListener;
@@ -26,138 +28,81 @@ export interface DevOptions {
   readonly interrupt: AbortSignal;
 }
 
-const lookMillis = 250;
-
 /**
- * Runs a pipeline here until it is interrupted, drained, finished or failed, and returns the exit code.
+ * Runs a pipeline here until it is interrupted, drained, or finished, and returns the exit code.
  *
- * @throws StreamError for what keeps it from starting
+ * @throws StreamError for what keeps it from starting, and where the pipeline fails
  */
 export async function runDev(options: DevOptions): Promise<number> {
+  const opened: (() => Promise<unknown>)[] = [];
+  try {
+    const stage = await unlessInterrupted(options.interrupt, prepare(options, opened));
+    if (stage !== null) await run(stage, options);
+    return 0;
+  } finally {
+    for (const close of opened.reverse()) await close();
+  }
+}
+
+/** All that is there before the pipeline is asked to run. */
+interface Stage {
+  readonly pipeline: LoadedPipeline;
+  readonly runner: Runner;
+  readonly told: Told;
+  readonly target: Target;
+  readonly made: readonly string[];
+}
+
+/** @param opened gets what closes what was opened, as soon as it is open */
+async function prepare(options: DevOptions, opened: (() => Promise<unknown>)[]): Promise<Stage> {
   const pipeline = await loadPipeline(options.file);
+  checkSession(pipeline, options.sessionMillis);
   const config = await readConfig(pipeline.root);
-  const given = process.env.AWS_ENDPOINT_URL ?? null;
-  const data = options.data ?? join(pipeline.root, ".tidemark", "cloud");
-  const cloud = given === null && !options.aws ? await spawnCloud({ port: options.port, data }) : null;
-  try {
-    const target = openTarget(pipeline.plan.graph.name, given ?? cloud?.endpoint ?? null, config);
-    const made = target.local
-      ? await makeMissing(target, pipeline.plan)
-      : await checkPresent(target, pipeline.plan).then(() => []);
-    const engine = await startEngine({
-      pipeline,
-      target,
-      sessionMillis: options.sessionMillis,
-      listener: options.listener,
-    });
-    try {
-      options.listener({
-        event: "ready",
-        pipeline: pipeline.plan.graph.name,
-        endpoint: describeEndpoint(target),
-        functionsEndpoint: engine.functionsEndpoint,
-        made,
-      });
-      return await watch(engine, options);
-    } finally {
-      await engine.close();
-      target.clients.destroy();
-    }
-  } finally {
-    await cloud?.stop();
-  }
+  const { name } = pipeline.plan.graph;
+  const told = new Told(functionNames(name), options.listener);
+  const runner = await openRunner(pipeline, told);
+  opened.push(() => runner.close());
+  const cloud: OpenCloud = await openCloud(options.cloud, join(pipeline.root, ".tidemark", "cloud"));
+  // Last opened, first closed: the cloud stays until the functions have ended.
+  opened.unshift(async () => cloud.own?.stop());
+  const target = openTarget({ pipeline: name, endpoint: cloud.endpoint, aws: options.cloud.aws }, config);
+  opened.push(async () => target.clients.destroy());
+  const made = target.local && options.create ? await makeMissing(target, pipeline.plan) : [];
+  await checkPresent(target, pipeline.plan);
+  return { pipeline, runner, told, target, made };
 }
 
-const describeEndpoint = (target: Target): string =>
-  target.endpoint ?? `AWS, ${process.env.AWS_REGION ?? "the SDK's region"}`;
-
-/** One look after the other, until the pipeline rests. */
-async function watch(engine: Engine, options: DevOptions): Promise<number> {
-  const chaos = startChaos(engine, options.chaosMillis);
-  let stopping = false;
-  try {
-    for (;;) {
-      const refused = engine.startFailure();
-      if (refused !== null) throw refused;
-      const view = await engine.look();
-      report(view, options.listener);
-      const code = resting(view, options.listener);
-      if (code !== null) return code;
-      if (!stopping && (options.interrupt.aborted || (options.untilDrained && isDrained(view)))) {
-        stopping = true;
-        chaos();
-        await engine.stop();
-      }
-      await pause(lookMillis, stopping ? null : options.interrupt);
-    }
-  } finally {
-    chaos();
-  }
-}
-
-/** All input is read and processed; what the stop's checkpoint covers is then committed by it (C3). */
-function isDrained({ head, progress, started }: EngineView): boolean {
-  return (
-    started && head?.status === "running" && progress?.generation === head.generation && progress.idleSince !== null
+/** N1: a session that has hardly begun would ask for its last checkpoint. */
+function checkSession({ plan }: LoadedPipeline, sessionMillis: number): void {
+  const { reserve } = plan.settings;
+  if (sessionMillis > reserve) return;
+  throw new StreamError(
+    "invalid",
+    `--session ${formatMillis(sessionMillis)} leaves no time for work: session.reserve of "${plan.graph.name}" is ${formatMillis(reserve)}; give a longer session or a smaller reserve`,
   );
 }
 
-function resting(view: EngineView, listener: DevListener): number | null {
-  const { head, started } = view;
-  if (head === null || !started) return null;
-  if (
-    head.status !== "stopped" &&
-    head.status !== "finished" &&
-    head.status !== "failed" &&
-    head.status !== "suspended"
-  )
-    return null;
-  listener({ event: "end", status: head.status, failures: head.status === "failed" ? head.failures : [] });
-  if (head.status !== "failed") return 0;
-  const kind = head.failures.at(-1)?.kind;
-  return kind === "corrupt" ? exitCodes.corrupt : exitCodes.invalid;
-}
-
-function report({ head, progress, started }: EngineView, listener: DevListener): void {
-  listener({
-    event: "status",
-    status: started && head !== null ? head.status : "starting",
-    generation: head?.generation ?? 0,
-    checkpoint: head?.completed?.checkpointId ?? null,
-    checkpoints: head === null ? 0 : head.nextCheckpointId - 1,
-    records: progress?.records ?? 0,
-    behindMillis: progress?.behindMillis ?? 0,
-    idle: progress !== null && progress.idleSince !== null,
-    restarts: head?.failures.length ?? 0,
-  });
-}
-
-/** Kills about that often: between half and one and a half times the interval. Returns what stops it. */
-function startChaos(engine: Engine, everyMillis: number | null): () => void {
-  if (everyMillis === null) return () => undefined;
-  let timer: NodeJS.Timeout;
-  const next = () => {
-    timer = setTimeout(
-      () => {
-        engine.kill();
-        next();
-      },
-      everyMillis * (0.5 + Math.random()),
+/** Ends what a killed dev of this pipeline has left. @throws StreamError `invalid` where one is running */
+async function openRunner(pipeline: LoadedPipeline, told: Told): Promise<Runner> {
+  const { name } = pipeline.plan.graph;
+  const folder = join(pipeline.root, ".tidemark");
+  await mkdir(folder, { recursive: true });
+  const pidFile = join(folder, `${name}-processes.json`);
+  return startRunner({ pidFile, onEvent: (event) => told.onEvent(event) }).catch((error: unknown) => {
+    const alive = error instanceof StreamError ? /alive \(pid (\d+)\)/.exec(error.message) : null;
+    if (alive === null) throw error;
+    throw new StreamError(
+      "invalid",
+      `"${name}" is running here already, in "tidemark dev" with pid ${alive[1]}; stop that first`,
     );
-  };
-  next();
-  return () => clearTimeout(timer);
+  });
 }
 
-function pause(length: number, signal: AbortSignal | null): Promise<void> {
-  return new Promise((resolve) => {
-    const timer = setTimeout(done, length);
-    function done(): void {
-      clearTimeout(timer);
-      signal?.removeEventListener("abort", done);
-      resolve();
-    }
-    if (signal?.aborted) done();
-    else signal?.addEventListener("abort", done, { once: true });
-  });
+async function run(stage: Stage, options: DevOptions): Promise<void> {
+  const { pipeline, target, runner, told, made } = stage;
+  const { name } = pipeline.plan.graph;
+  const endpoint = target.endpoint ?? `AWS, ${process.env.AWS_REGION ?? "the SDK's region"}`;
+  const engine = await startEngine({ pipeline, target, runner, told, sessionMillis: options.sessionMillis });
+  options.listener({ event: "ready", pipeline: name, endpoint, functionsEndpoint: runner.endpoint, made });
+  await watch(engine, { ...options, pipeline: name, endpoint });
 }

@@ -1,4 +1,4 @@
-import type { Head, Status } from "../../model/head.js";
+import type { Failure, Head, Status } from "../../model/head.js";
 
 /** What `dev` tells while it runs: a line each on standard output with --json, and what the status line is made of. */
 export type DevEvent =
@@ -26,6 +26,10 @@ export type DevEvent =
       readonly pid: number | null;
       readonly requestId: string;
     }
+  /** A generation ended badly; the pipeline restarts, or `end` follows. */
+  | ({ readonly event: "failure" } & Failure)
+  /** The endpoint takes long to answer. */
+  | { readonly event: "waiting"; readonly endpoint: string; readonly millis: number }
   | { readonly event: "recovered"; readonly generation: number; readonly seconds: number }
   | { readonly event: "log"; readonly function: string; readonly line: string }
   | { readonly event: "end"; readonly status: Status; readonly failures: Head["failures"] };

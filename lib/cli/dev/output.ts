@@ -8,7 +8,7 @@ export function jsonOutput(write: (text: string) => void): DevListener {
 
 export interface Screen {
   readonly isTTY: boolean;
-  readonly columns: number;
+  columns(): number;
   write(text: string): void;
 }
 
@@ -26,12 +26,16 @@ export function liveOutput(screen: Screen, now: () => number): DevListener {
     if (screen.isTTY) screen.write(line);
   };
   return (event) => {
+    if (event.event === "end") {
+      clear();
+      line = "";
+    }
     if (event.event !== "status") {
       const text = describe(event);
       if (text !== null) say(text);
       return;
     }
-    const next = statusLine(event).slice(0, Math.max(20, screen.columns - 1));
+    const next = statusLine(event).slice(0, Math.max(20, screen.columns() - 1));
     if (next === line) return;
     clear();
     line = next;
@@ -62,18 +66,20 @@ function describe(event: Exclude<DevEvent, StatusEvent>): string | null {
       return [`${event.pipeline} runs on ${event.endpoint}`, ...event.made.map((name) => `  made ${name}`)].join("\n");
     case "session":
       return event.state === "killed" ? `an operator process (pid ${event.pid ?? "?"}) was killed` : null;
+    case "failure":
+      // What was killed has been told; what no restart can help is the command's own error.
+      return restartless.has(event.kind)
+        ? null
+        : `generation ${event.generation} failed (${event.kind}): ${event.message}`;
+    case "waiting":
+      return `${event.endpoint} has not answered for ${formatMillis(event.millis)}; still trying`;
     case "recovered":
       return `recovered in ${event.seconds.toFixed(2)} s (generation ${event.generation})`;
     case "log":
       return event.line.startsWith('{"event"') ? null : `[${event.function}] ${event.line}`;
     case "end":
-      return endText(event);
+      return event.status === "failed" ? null : `${event.status}: all input that was read is committed`;
   }
 }
 
-function endText(event: Extract<DevEvent, { readonly event: "end" }>): string {
-  if (event.status !== "failed") return `${event.status}: all input that was read is committed`;
-  const last = event.failures.at(-1);
-  const causes = event.failures.length > 1 ? ` (and ${event.failures.length - 1} failures before)` : "";
-  return `failed${causes}: ${last?.message ?? "no cause was noted"}`;
-}
+const restartless: ReadonlySet<string> = new Set(["died", "invalid", "corrupt"]);

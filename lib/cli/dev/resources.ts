@@ -1,5 +1,7 @@
+import { dynamoTables } from "../../connectors/dynamo-tables.js";
 import { kinesisLog } from "../../connectors/kinesis-log.js";
 import { provisioner, registersKey } from "../../connectors/provision.js";
+import { s3Blobs } from "../../connectors/s3-blobs.js";
 import { StreamError } from "../../model/errors.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { AttributeType } from "../../ports/tables.js";
@@ -26,18 +28,89 @@ export async function makeMissing(target: Target, plan: Plan): Promise<readonly 
   return made;
 }
 
-/** On a real account nothing is made: that is the construct's business. @throws StreamError `invalid` naming a stream that is absent */
+/**
+ * What is missing or unfit is told before the start, which would fence what runs.
+ *
+ * @throws StreamError `invalid` naming all streams, tables and the bucket that are absent, or a table with another key
+ */
 export async function checkPresent(target: Target, plan: Plan): Promise<void> {
+  const absent = [
+    ...(await absentStreams(target, plan)),
+    ...(await absentRegisters(target)),
+    ...(await absentBucket(target)),
+    ...(await absentTables(target, plan)),
+  ];
+  if (absent.length > 0) {
+    const advice = target.local
+      ? "leave out --no-create to have it made, or bind another in tidemark.config.ts"
+      : "create it, or bind another in tidemark.config.ts";
+    throw new StreamError(
+      "invalid",
+      `${absent.join(", and ")} in ${target.endpoint ?? "this account and region"}; ${advice}`,
+    );
+  }
+  await checkSinks(target, plan);
+}
+
+async function absentStreams(target: Target, plan: Plan): Promise<readonly string[]> {
   const log = kinesisLog(target.clients.kinesis);
+  const absent: string[] = [];
   for (const [name, source] of plan.sources) {
     const stream = target.bindings.stream(source.config.stream);
-    const found = await log.describe(stream);
-    if (found.kind === "absent") {
-      throw new StreamError(
-        "invalid",
-        `source "${name}": there is no stream "${stream}" in this account and region; create it, or bind "${source.config.stream}" in tidemark.config.ts`,
-      );
+    if ((await log.describe(stream)).kind === "absent") absent.push(`source "${name}": there is no stream "${stream}"`);
+  }
+  return absent;
+}
+
+const describeRegisters = (key: readonly { readonly name: string; readonly type: AttributeType }[]) =>
+  key.map(({ name, type }) => `${name}: ${type}`).join(", ");
+
+async function absentRegisters(target: Target): Promise<readonly string[]> {
+  const { table } = target.environment;
+  const found = await dynamoTables(target.clients.dynamo).describe(table);
+  if (found.kind === "absent") return [`there is no table "${table}" for checkpoints`];
+  const wanted = describeRegisters(registersKey);
+  if (describeRegisters(found.key) === wanted) return [];
+  throw new StreamError(
+    "invalid",
+    `table "${table}" cannot hold checkpoints: its key is (${describeRegisters(found.key)}), not (${wanted}); name another in tidemark.config.ts`,
+  );
+}
+
+/** An absent bucket is `invalid` for the adapter, as is one that may not be listed: its message says which. */
+async function absentBucket(target: Target): Promise<readonly string[]> {
+  const { bucket } = target.environment;
+  try {
+    for await (const _ of s3Blobs(target.clients.s3, { bucket }).list("~")) break;
+    return [];
+  } catch (error) {
+    if (error instanceof StreamError && error.message.includes("does not exist")) {
+      return [`there is no bucket "${bucket}" for checkpoints`];
     }
+    throw error;
+  }
+}
+
+async function absentTables(target: Target, plan: Plan): Promise<readonly string[]> {
+  const tables = dynamoTables(target.clients.dynamo);
+  const absent: string[] = [];
+  for (const [name, sink] of plan.sinks) {
+    const { target: table } = sink.open({ tables, bind: target.bindings.table });
+    if ((await tables.describe(table)).kind === "absent") absent.push(`sink "${name}": there is no table "${table}"`);
+  }
+  return absent;
+}
+
+async function checkSinks(target: Target, plan: Plan): Promise<void> {
+  const resources = { tables: dynamoTables(target.clients.dynamo), bind: target.bindings.table };
+  for (const [name, sink] of plan.sinks) {
+    await sink
+      .open(resources)
+      .check()
+      .catch((error: unknown) => {
+        if (!(error instanceof StreamError)) throw error;
+        throw new StreamError(error.kind, `sink "${name}": ${error.message}`, { cause: error });
+      });
   }
 }
 

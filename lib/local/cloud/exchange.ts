@@ -1,16 +1,13 @@
 import { randomUUID } from "node:crypto";
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { crc32 } from "node:zlib";
-import { Decoder, Encoder } from "cbor-x";
 import { refusal } from "./answers.js";
+import { serviceCbor } from "./cbor.js";
 import type { Answer, Fields } from "./emulators.js";
 
 /** Larger than any request that a service accepts: 16 MB for BatchWriteItem, and 10 MiB of records as base64. */
 const bodyBytesMax = 17 * 1024 * 1024;
 const cborType = "application/x-amz-cbor-1.1";
-
-const cborIn = new Decoder({ mapsAsObjects: true, useRecords: false });
-const cborOut = new Encoder({ useRecords: false, tagUint8Array: false });
 
 export type Body =
   | { readonly kind: "complete"; readonly bytes: Buffer }
@@ -36,7 +33,7 @@ export function readBody(request: IncomingMessage): Promise<Body> {
 /** The input in a body; undefined when it is not an object of the declared type. */
 export function inputIn(request: IncomingMessage, bytes: Buffer): Fields | undefined {
   try {
-    const input: unknown = isCbor(request) ? fromCbor(cborIn.decode(bytes)) : JSON.parse(bytes.toString());
+    const input: unknown = isCbor(request) ? fromCbor(serviceCbor().decode(bytes)) : JSON.parse(bytes.toString());
     return typeof input === "object" && input !== null && !Array.isArray(input) ? (input as Fields) : undefined;
   } catch {
     return undefined;
@@ -67,7 +64,7 @@ const isCbor = (request: IncomingMessage): boolean => contentType(request) === c
 
 function encode(request: IncomingMessage, body: Fields | undefined): Buffer {
   if (body === undefined) return Buffer.alloc(0);
-  return isCbor(request) ? cborOut.encode(toCbor(body)) : Buffer.from(JSON.stringify(body));
+  return isCbor(request) ? serviceCbor().encode(toCbor(body)) : Buffer.from(JSON.stringify(body));
 }
 
 // In CBOR (the Java SDK's choice for Kinesis) data are bytes and times are milliseconds; in JSON, and in the store, base64 and seconds.

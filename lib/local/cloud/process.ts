@@ -24,7 +24,8 @@ export async function main(argv: readonly string[]): Promise<void> {
   } catch (error) {
     const { kind, message } = asStreamError(error);
     announce({ error: { kind, message } });
-    process.stderr.write(`embedded cloud: ${message}\n`);
+    // A parent that reads the announcement tells it in its own words.
+    if (process.send === undefined) process.stderr.write(`embedded cloud: ${message}\n`);
     process.exitCode = 1;
     if (process.connected) process.disconnect();
   }

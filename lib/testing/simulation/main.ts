@@ -1,0 +1,56 @@
+/** `npm run sim -- --seeds N [--from S]`, or one seed with its trace: `SEED=7 npm run sim`. */
+import { parseArgs } from "node:util";
+import { formatMillis } from "../../model/duration.js";
+import { systemClock } from "../../ports/clock.js";
+import { type Outcome, simulate } from "./simulate.js";
+
+const linesShown = 400;
+
+/** Runs seeds, and ends with exit code 1 where one of them shows a violation. */
+export async function main(
+  args: readonly string[],
+  environment: Readonly<Record<string, string | undefined>>,
+): Promise<number> {
+  const { values } = parseArgs({
+    args: [...args],
+    options: {
+      seeds: { type: "string", default: "1000" },
+      from: { type: "string", default: "1" },
+      all: { type: "boolean" },
+    },
+  });
+  if (environment.SEED !== undefined) return showSeed(Number(environment.SEED));
+  const from = Number(values.from);
+  const count = Number(values.seeds);
+  const began = systemClock.now();
+  const failed: Outcome[] = [];
+  let virtual = 0;
+  let done = 0;
+  for (let seed = from; seed < from + count; seed++) {
+    const outcome = await simulate(seed);
+    done++;
+    virtual += outcome.virtualMillis;
+    if (outcome.violation !== null) {
+      failed.push(outcome);
+      tellFailure(outcome);
+      if (values.all !== true) break;
+    }
+  }
+  const seconds = Math.max(1, systemClock.now() - began) / 1_000;
+  console.log(
+    `${done} seeds from ${from}, ${failed.length} failed, ${(done / seconds).toFixed(1)} seeds a second, ${formatMillis(virtual)} of virtual time`,
+  );
+  return failed.length === 0 ? 0 : 1;
+}
+
+function tellFailure(outcome: Outcome): void {
+  console.log(`SEED=${outcome.seed} npm run sim   # ${outcome.violation}`);
+}
+
+async function showSeed(seed: number): Promise<number> {
+  const outcome = await simulate(seed);
+  const { trace, ...rest } = outcome;
+  for (const line of trace.slice(-linesShown)) console.log(line);
+  console.log(JSON.stringify(rest));
+  return outcome.violation === null ? 0 : 1;
+}

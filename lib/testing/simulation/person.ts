@@ -1,0 +1,92 @@
+import { wishRunning, wishStopped } from "../../checkpoint/wishes.js";
+import { asStreamError } from "../../model/errors.js";
+import type { Millis } from "../../model/ids.js";
+import { storeOf } from "../../runtime/run-session.js";
+import type { Input } from "./input.js";
+import type { Invariants } from "./invariants.js";
+import { includedIn } from "./oracle.js";
+import type { Platform, Setup } from "./platform.js";
+import type { Random } from "./random.js";
+
+/** What people do meanwhile: start, stop, deploy; and at the end wait for the pipeline to come to rest. */
+export interface Person {
+  readonly setup: Setup;
+  readonly platform: Platform;
+  readonly invariants: Invariants;
+  readonly input: Input;
+  /** Of the bounded input. */
+  readonly end: Millis | null;
+}
+
+/** Start it; then, while things go wrong, whatever occurs to people. */
+export function planWishes(person: Person, random: Random): void {
+  const { scheduler } = person.setup.stage;
+  const { chaosMillis, wishes } = person.setup.profile;
+  scheduler.after(0, () => wish(person, "start"));
+  for (let i = 0; i < wishes; i++) {
+    const at = random.int(chaosMillis);
+    const kind = random.pick(["restart", "stop", "deploy"] as const);
+    scheduler.after(at, () => wish(person, kind));
+    if (kind === "stop") scheduler.after(at + random.between(100, 20_000), () => wish(person, "start"));
+  }
+}
+
+type Wish = "start" | "restart" | "stop" | "deploy";
+
+async function wish(person: Person, kind: Wish): Promise<void> {
+  const { stage, plan } = person.setup;
+  const { platform } = person;
+  const { process, deployment } = platform.person(`person (${kind})`);
+  const store = storeOf(deployment, deployment.world);
+  if (kind === "deploy") platform.deployed++;
+  const code = { functionVersion: String(platform.deployed), fingerprint: plan.fingerprint };
+  const id = Buffer.from(stage.random.bytes(4)).toString("hex");
+  try {
+    await (kind === "stop" ? wishStopped(store) : wishRunning(store, code, id));
+    await deployment.world.functions.callSupervisor({ pipeline: store.pipeline, report: null });
+    stage.tell(`${process.name} has what it wished`);
+  } catch (error) {
+    stage.tell(`${process.name} gives up: ${asStreamError(error).message}`);
+  }
+  process.end();
+}
+
+const lookEveryMillis = 2_000;
+
+/**
+ * When nothing goes wrong any more: wants it running where it was left otherwise, starts it again where it gave up, stops it when
+ * every record is in a complete checkpoint. Calls `done` when the pipeline rests.
+ */
+export function bringToRest(person: Person, done: () => void): void {
+  const look = () => {
+    const next = whatIsMissing(person);
+    if (next === "nothing") return done();
+    if (next !== "patience") wish(person, next);
+    person.setup.stage.scheduler.after(lookEveryMillis, look);
+  };
+  look();
+}
+
+function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
+  const { head, desired } = person.invariants;
+  const deployed = String(person.platform.deployed);
+  if (desired === null || desired.code.functionVersion !== deployed) return "start";
+  if (head === null) return "patience";
+  const complete = includesAll(person);
+  const isFulfilled = desired.request?.id === person.invariants.requestId;
+  if (head.status === "failed" && isFulfilled) return "start";
+  if (person.setup.profile.bounded) {
+    if (desired.state !== "running" && isFulfilled) return "start";
+    return complete && head.status === "finished" && isFulfilled ? "nothing" : "patience";
+  }
+  if (complete && head.status === "stopped" && desired.state === "stopped" && isFulfilled) return "nothing";
+  if (complete && desired.state === "running" && isFulfilled) return "stop";
+  return !complete && desired.state !== "running" && isFulfilled ? "start" : "patience";
+}
+
+function includesAll(person: Person): boolean {
+  const last = person.invariants.completed.at(-1);
+  const { end } = person;
+  const all = person.input.puts.filter(({ at }) => end === null || at < end);
+  return last === undefined ? all.length === 0 : includedIn(person.input, last.manifest).length === all.length;
+}

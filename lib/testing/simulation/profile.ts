@@ -1,0 +1,109 @@
+import type { Random } from "./random.js";
+
+/** How often what goes wrong, per call or per invocation. */
+export interface FaultRates {
+  /** The process dies at a call, before it is sent or before its answer comes. */
+  readonly crash: number;
+  /** The process stands still at a call, for up to minutes: a zombie where it is replaced meanwhile. */
+  readonly pause: number;
+  /** The answer is lost. Whether the request was carried out, will be later, or never is, is another coin. */
+  readonly lost: number;
+  /** A call takes seconds. */
+  readonly slow: number;
+  /** The log throttles, forgets a cursor, or lists shards as they were. */
+  readonly log: number;
+  /** An invocation comes twice, late, or never. */
+  readonly delivery: number;
+  /** A session lives on after its deadline: its machine's clock and the platform's disagree. */
+  readonly overtime: number;
+}
+
+/** What a seed's run is made of. */
+export interface Profile {
+  readonly faults: FaultRates;
+  /** One service of which every other call takes seconds: what waits for it meets what does not. */
+  readonly slowService: "none" | "registers" | "blobs" | "log" | "tables" | "functions";
+  /** Characters that fill rows: of so many that what is held does not fit into an ack. */
+  readonly padding: number;
+  /** Clocks of processes differ from the true time by up to so much. */
+  readonly skewMillis: number;
+  /** The source begins at the oldest record; else at a time. */
+  readonly horizon: boolean;
+  readonly bounded: boolean;
+  readonly shards: number;
+  readonly keys: number;
+  readonly records: number;
+  readonly reshards: number;
+  /** Until then records are put, and things go wrong. */
+  readonly chaosMillis: number;
+  readonly sessionMillis: readonly [least: number, most: number];
+  /** Restarts, stops and deployments by a person. */
+  readonly wishes: number;
+  /** Failures until the pipeline gives up, and a person must start it again. */
+  readonly restartAttempts: number;
+}
+
+export const noFaults: FaultRates = { crash: 0, pause: 0, lost: 0, slow: 0, log: 0, delivery: 0, overtime: 0 };
+
+const light: FaultRates = {
+  crash: 0.001,
+  pause: 0.001,
+  lost: 0.01,
+  slow: 0.01,
+  log: 0.02,
+  delivery: 0.1,
+  overtime: 0.1,
+};
+
+const heavy: FaultRates = {
+  crash: 0.004,
+  pause: 0.004,
+  lost: 0.06,
+  slow: 0.03,
+  log: 0.05,
+  delivery: 0.3,
+  overtime: 0.3,
+};
+
+/** The profile of a seed: some runs without any fault, some with a single kind of them, some with many of all. */
+export function drawProfile(random: Random): Profile {
+  const chaosMillis = 1_000 * random.between(15, 60);
+  return {
+    faults: drawFaults(random),
+    slowService: random.chance(0.3) ? random.pick(["registers", "blobs", "log", "tables", "functions"]) : "none",
+    padding: random.chance(0.3) ? 2_000 : 0,
+    skewMillis: random.chance(0.3) ? 3_000 : 0,
+    horizon: random.chance(0.5),
+    bounded: random.chance(0.5),
+    shards: random.between(1, 3),
+    keys: random.between(1, 5),
+    records: random.between(5, 60),
+    reshards: random.chance(0.6) ? random.between(1, 5) : 0,
+    chaosMillis,
+    sessionMillis: random.chance(0.7) ? [14_000, 25_000] : [40_000, 90_000],
+    wishes: random.chance(0.5) ? random.between(1, 4) : 0,
+    restartAttempts: random.chance(0.3) ? random.between(1, 3) : 10,
+  };
+}
+
+/** Where one kind of trouble comes alone, it comes often: what a mixture would hide behind other failures. */
+const strong: FaultRates = {
+  crash: 0.015,
+  pause: 0.015,
+  lost: 0.25,
+  slow: 0.2,
+  log: 0.3,
+  delivery: 0.6,
+  overtime: 0.8,
+};
+
+function drawFaults(random: Random): FaultRates {
+  const kind = random.next();
+  if (kind < 0.06) return noFaults;
+  if (kind < 0.35) return light;
+  if (kind < 0.55) return heavy;
+  const names = Object.keys(noFaults) as (keyof FaultRates)[];
+  const chosen = [random.pick(names), random.pick(names)];
+  const rates = names.map((name) => [name, chosen.includes(name) ? strong[name] * random.next() : 0]);
+  return Object.fromEntries(rates) as unknown as FaultRates;
+}

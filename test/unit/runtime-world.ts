@@ -1,0 +1,142 @@
+import type { Pipeline } from "tidemark";
+import { readHead, swapDesired } from "../../lib/checkpoint/store.js";
+import type { Desired, Head } from "../../lib/model/head.js";
+import { type Millis, millis } from "../../lib/model/ids.js";
+import type { Clock } from "../../lib/ports/clock.js";
+import type { World } from "../../lib/ports/world.js";
+import { type Deployment, runSession, type SessionOutcome } from "../../lib/runtime/run-session.js";
+import { runSupervisor } from "../../lib/runtime/supervisor.js";
+import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
+import { memoryFunctions } from "../../lib/testing/memory/functions.js";
+import { memoryLog } from "../../lib/testing/memory/log.js";
+import { memoryRegisters } from "../../lib/testing/memory/registers.js";
+import { memoryTables } from "../../lib/testing/memory/tables.js";
+import { desired, now, version } from "./checkpoint-samples.js";
+
+/** Time that passes when nothing else is to be done: the earliest sleeper wakes, one at a time. */
+export function virtualClock(): Clock {
+  let at: number = now;
+  let drawn = 0;
+  let scheduled = false;
+  const sleepers: { readonly until: number; readonly wake: () => void }[] = [];
+  const schedule = () => {
+    if (!scheduled) setImmediate(turn);
+    scheduled = true;
+  };
+  const turn = () => {
+    scheduled = false;
+    if (sleepers.length === 0) return;
+    const next = sleepers.reduce((a, b) => (b.until < a.until ? b : a));
+    sleepers.splice(sleepers.indexOf(next), 1);
+    at = Math.max(at, next.until);
+    next.wake();
+    if (sleepers.length > 0) schedule();
+  };
+  return {
+    now: () => millis(at),
+    random: (bytes) => new Uint8Array(bytes).fill(++drawn),
+    sleep: (length, signal) =>
+      new Promise((resolve) => {
+        if (signal?.aborted) return resolve();
+        const wake = () => {
+          signal?.removeEventListener("abort", abort);
+          resolve();
+        };
+        const sleeper = { until: at + Math.max(0, length), wake };
+        const abort = () => {
+          sleepers.splice(sleepers.indexOf(sleeper), 1);
+          resolve();
+        };
+        sleepers.push(sleeper);
+        schedule();
+        signal?.addEventListener("abort", abort, { once: true });
+      }),
+  };
+}
+
+/** How long the way to a port and back is, in milliseconds; `what` is the key or name that the call is about. */
+export type Way = (method: string, what: unknown) => number;
+
+/** The port, with a way to it and back. */
+function far<P extends object>(port: P, clock: Clock, way: Way): P {
+  return new Proxy(port, {
+    get(target, member) {
+      const method: unknown = Reflect.get(target, member);
+      if (typeof method !== "function" || member === "list" || member === "measure") return method;
+      return async (...args: unknown[]) => {
+        const length = way(String(member), args[0]);
+        if (length > 0) await clock.sleep(length / 2);
+        const answer: unknown = await Reflect.apply(method, target, args);
+        if (length > 0) await clock.sleep(length / 2);
+        return answer;
+      };
+    },
+  });
+}
+
+/** A cloud in this process that runs the sessions of a pipeline as they are invoked, and its supervisor each minute. */
+export function cloud(
+  made: Pipeline<never, never> | { readonly plan: Deployment["plan"] },
+  options: { readonly way?: Way; readonly lifetime?: number } = {},
+) {
+  const { way = () => 0, lifetime = 900_000 } = options;
+  const clock = virtualClock();
+  const stream = memoryLog(clock);
+  const tables = memoryTables();
+  const bucket = memoryBlobs();
+  const registers = memoryRegisters();
+  const outcomes: SessionOutcome[] = [];
+  const functions = memoryFunctions({
+    task: (_, invocation) => {
+      void runSession(deployment, invocation, { requestId: "q", deadline: deadline() }).then((one) =>
+        outcomes.push(one),
+      );
+    },
+    supervisor: (call) => void runSupervisor(deployment, call, { deadline: deadline() }).catch(() => undefined),
+  });
+  const world: World = {
+    clock,
+    registers: far(registers.registers, clock, way),
+    blobs: far(bucket.blobs, clock, way),
+    log: far(stream.log, clock, way),
+    tables: far(tables.tables, clock, way),
+    functions: functions.functions,
+  };
+  const deployment: Deployment = {
+    world,
+    plan: made.plan,
+    bindings: { stream: (name) => name, table: (name) => name },
+    functionVersion: version,
+    library: "0.1.0",
+    log: () => undefined,
+  };
+  const deadline = (): Millis => millis(clock.now() + lifetime);
+  const store = { pipeline: made.plan.graph.name, registers: registers.registers, blobs: bucket.blobs, clock };
+  const head = async (): Promise<Head | null> => (await readHead(store))?.value ?? null;
+  return {
+    clock,
+    store,
+    stream: stream.control,
+    tables,
+    outcomes,
+    shards: () => stream.log.shards("flights"),
+    head,
+    wish: async (next: Desired = desired(), at: number | null = null) => {
+      await swapDesired(store, at, next);
+      functions.functions.callSupervisor({ pipeline: store.pipeline, report: null });
+    },
+    /** Lets time pass until the head is so, at most so long; then the head. */
+    async until(holds: (head: Head) => boolean, length: number): Promise<Head | null> {
+      const end = clock.now() + length;
+      for (let next = clock.now(); clock.now() < end; ) {
+        const found = await head();
+        if (found !== null && holds(found)) return found;
+        await clock.sleep(500);
+        if (clock.now() - next < 60_000) continue;
+        next = clock.now();
+        await functions.functions.callSupervisor({ pipeline: store.pipeline, report: null });
+      }
+      return head();
+    },
+  };
+}
