@@ -17,5 +17,7 @@ export function canonicalJson(value: unknown): string {
     members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
     return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(",")}}`;
   }
-  throw new StreamError("bug", `a ${typeof value} (${String(value)}) has no canonical JSON`);
+  // Bytes may be a record's body, which does not belong in messages.
+  const what = typeof value === "object" ? "an object of bytes" : `a ${typeof value} (${String(value)})`;
+  throw new StreamError("bug", `${what} has no canonical JSON`);
 }

@@ -1,5 +1,5 @@
 import { repeat } from "../checkpoint/repeat.js";
-import { invariant, StreamError } from "../model/errors.js";
+import { StreamError } from "../model/errors.js";
 import { type Generation, type Millis, millis } from "../model/ids.js";
 import type { Position, ShardEntry, SourceTable } from "../model/shards.js";
 import type { Source } from "../pipeline/source.js";
@@ -242,12 +242,15 @@ function openPosition(entry: ShardEntry): Position {
 }
 
 /** P1: up to the last record's arrival; to the server's now where the read was empty with nothing behind it. */
-function readToAfter(position: Position, batch: Batch, ended: boolean): Millis | null {
-  const before = position.readTo ?? millis(0);
-  if (ended) return position.readTo;
+function readToAfter(position: Position, batch: Batch): Millis | null {
   const last = batch.records.at(-1);
-  if (last !== undefined) return millis(Math.max(before, last.arrivedAt));
-  return batch.behindMillis === 0 ? millis(Math.max(before, batch.serverNow)) : position.readTo;
+  if (last !== undefined) return arrivalOf(last, position);
+  return batch.behindMillis === 0 ? millis(Math.max(position.readTo ?? 0, batch.serverNow)) : position.readTo;
+}
+
+/** Bounded input is read to the last record that was taken. */
+function arrivalOf(last: LogRecord | null, position: Position): Millis | null {
+  return last === null ? position.readTo : millis(Math.max(position.readTo ?? 0, last.arrivedAt));
 }
 
 /** P1: the read that finds the end of a shard leaves readTo as it was. Where nothing was promised yet, its last record speaks. */
@@ -255,8 +258,9 @@ function endReadTo(position: Position, batch: Batch): Millis {
   return position.readTo ?? batch.records.at(-1)?.arrivedAt ?? batch.serverNow;
 }
 
-function moved(position: Position, last: string | null, readTo: Millis | null): Position {
-  if (last !== null) return { kind: "after", sequenceNumber: last, sub: null, readTo: readTo ?? millis(0) };
+function moved(position: Position, last: LogRecord | null, readTo: Millis | null): Position {
+  if (last !== null)
+    return { kind: "after", sequenceNumber: last.sequenceNumber, sub: null, readTo: readTo ?? millis(0) };
   if (readTo === null) return position;
   // P0: the horizon promises what is there at its first read; from then on it is checked.
   if (position.kind === "horizon") return { kind: "beginning", readTo };

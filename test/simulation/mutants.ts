@@ -237,7 +237,8 @@ export const mutants: readonly Mutant[] = [
     name: "W1 the version is that of the commit",
     file: "lib/runtime/commit.ts",
     find: "  const { generation, epoch, task } = item;",
-    replace: "  const { generation, task } = item;\n  const epoch = (item.epoch + Math.floor(store.clock.now() / 1000) % 7) as typeof item.epoch;",
+    replace:
+      "  const { generation, task } = item;\n  const epoch = (item.epoch + Math.floor(store.clock.now() / 1000) % 7) as typeof item.epoch;",
     seed: 0,
   },
   {

@@ -28,7 +28,14 @@ describe("R1 the commit point", () => {
 
   it("R1 moves completed, clears pending and the aborts in a row", () => {
     const after = complete(before, ref(2), now);
-    expect(after).toEqual({ ...before, pending: null, settledAt: now, consecutiveAborts: 0, completed: ref(2), status: "running" });
+    expect(after).toEqual({
+      ...before,
+      pending: null,
+      settledAt: now,
+      consecutiveAborts: 0,
+      completed: ref(2),
+      status: "running",
+    });
   });
 
   it.each([

@@ -33,6 +33,8 @@ describe("the status line", () => {
   it.each([
     [{}, "running · generation 2 · checkpoint 17 · 1,234,567 records · behind 1.4 s"],
     [{ checkpoint: null, records: 0 }, "running · generation 2 · no checkpoint yet · 0 records · behind 1.4 s"],
+    [{ status: "starting" as const }, "starting"],
+    [{ behindMillis: 0 }, "running · generation 2 · checkpoint 17 · 1,234,567 records · reading"],
     [
       { idle: true, restarts: 3 },
       "running · generation 2 · checkpoint 17 · 1,234,567 records · up to date · restarts 3",
@@ -104,11 +106,15 @@ describe("live output", () => {
   it("tells a failure once: what was killed was told, and what ends the command is its error", () => {
     const pipe = screen(false);
     const tell = liveOutput(pipe, () => 0);
-    for (const kind of ["died", "invalid", "corrupt"]) tell({ ...failure, kind });
+    for (const kind of ["invalid", "corrupt"]) tell({ ...failure, kind });
+    tell({ ...failure, kind: "died", message: "RequestId: r Error: Runtime exited with error: signal: killed" });
     tell({ event: "end", status: "failed", failures: [] });
     expect(pipe.text()).toBe("");
     tell({ ...failure, kind: "transient" });
-    expect(pipe.text()).toBe("generation 3 failed (transient): it broke\n");
+    tell({ ...failure, kind: "died", message: "exit status 7" });
+    expect(pipe.text()).toBe(
+      "generation 3 failed (transient), and is restarted: it broke\ngeneration 3 failed (died), and is restarted: exit status 7\n",
+    );
   });
 
   it("shows what users' code prints, and not our own events", () => {

@@ -133,7 +133,7 @@ it("B1 B5 what was cut for an aborted checkpoint is in the next one, though no r
     const isAck = method === "swap" && (what as { readonly name: string }).name.startsWith("ack/");
     if (!isAck || !slow) return 0;
     slow = false;
-    return 50_000;
+    return 70_000;
   };
   const world = running(counting(quick), { way });
   await world.wish();
@@ -142,7 +142,9 @@ it("B1 B5 what was cut for an aborted checkpoint is in the next one, though no r
   expect(aborted).toMatchObject({ completed: null, generation: 1 });
   await world.until((found) => found.completed !== null, minutes(2));
   await world.until(() => false, 5_000);
-  expect(await world.head()).toMatchObject({ generation: 1, completed: { checkpointId: 2 } });
+  const found = await world.head();
+  expect(found).toMatchObject({ generation: 1, consecutiveAborts: 0 });
+  expect(found?.completed?.checkpointId).toBeGreaterThan(1);
   expect(world.counted()).toBe(1);
   expect(world.outcomes).toEqual([]);
 });

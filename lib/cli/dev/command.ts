@@ -55,7 +55,8 @@ function optionsOf(file: string, flags: Flags): DevOptions {
   const write = (text: string) => void process.stdout.write(text);
   const screen: Screen = {
     isTTY: process.stdout.isTTY === true,
-    columns: () => process.stdout.columns ?? 120,
+    // A terminal that does not know its width says 0.
+    columns: () => process.stdout.columns || 80,
     write,
   };
   return {

@@ -22,7 +22,8 @@ export type DevEvent =
     }
   | {
       readonly event: "session";
-      readonly state: "started" | "ended" | "killed";
+      /** `failed`: its process crashed, exited, or ran out of time; `killed`: by a signal. */
+      readonly state: "started" | "ended" | "killed" | "failed";
       readonly pid: number | null;
       readonly requestId: string;
     }

@@ -35,7 +35,7 @@ export function liveOutput(screen: Screen, now: () => number): DevListener {
       if (text !== null) say(text);
       return;
     }
-    const next = statusLine(event).slice(0, Math.max(20, screen.columns() - 1));
+    const next = screen.isTTY ? statusLine(event).slice(0, Math.max(20, screen.columns() - 1)) : statusLine(event);
     if (next === line) return;
     clear();
     line = next;
@@ -50,12 +50,14 @@ export function liveOutput(screen: Screen, now: () => number): DevListener {
 type StatusEvent = Extract<DevEvent, { readonly event: "status" }>;
 
 export function statusLine(status: StatusEvent): string {
+  if (status.status === "starting") return status.status;
+  const reading = status.behindMillis > 0 ? `behind ${formatMillis(status.behindMillis)}` : "reading";
   const parts = [
     status.status,
     `generation ${status.generation}`,
     status.checkpoint === null ? "no checkpoint yet" : `checkpoint ${status.checkpoint}`,
     `${status.records.toLocaleString("en-US")} records`,
-    status.idle ? "up to date" : `behind ${formatMillis(status.behindMillis)}`,
+    status.idle ? "up to date" : reading,
   ];
   return (status.restarts > 0 ? [...parts, `restarts ${status.restarts}`] : parts).join(" · ");
 }
@@ -68,9 +70,9 @@ function describe(event: Exclude<DevEvent, StatusEvent>): string | null {
       return event.state === "killed" ? `an operator process (pid ${event.pid ?? "?"}) was killed` : null;
     case "failure":
       // What was killed has been told; what no restart can help is the command's own error.
-      return restartless.has(event.kind)
+      return hopeless.has(event.kind) || killed.test(event.message)
         ? null
-        : `generation ${event.generation} failed (${event.kind}): ${event.message}`;
+        : `generation ${event.generation} failed (${event.kind}), and is restarted: ${event.message}`;
     case "waiting":
       return `${event.endpoint} has not answered for ${formatMillis(event.millis)}; still trying`;
     case "recovered":
@@ -82,4 +84,6 @@ function describe(event: Exclude<DevEvent, StatusEvent>): string | null {
   }
 }
 
-const restartless: ReadonlySet<string> = new Set(["died", "invalid", "corrupt"]);
+const hopeless: ReadonlySet<string> = new Set(["invalid", "corrupt"]);
+/** As Lambda words it. */
+const killed = /signal: killed/;

@@ -6,6 +6,14 @@ import { Recovery } from "./recovery.js";
 /** So many calls in a row in which the supervisor did not reach the endpoint, or the endpoint it, are no passing trouble. */
 const transientsMax = 3;
 
+const stateAfter = {
+  started: "started",
+  finished: "ended",
+  killed: "killed",
+  failed: "failed",
+  timedOut: "failed",
+} as const;
+
 /** What the runner tells, sorted: for the listener, and why the start that was asked for cannot be. */
 export class Told {
   startFailure: StreamError | null = null;
@@ -44,8 +52,8 @@ export class Told {
   }
 
   #onSession(event: Exclude<RunnerEvent, { readonly kind: "log" | "dropped" | "frozen" }>): void {
-    const state = event.kind === "started" ? "started" : event.kind === "finished" ? "ended" : "killed";
-    if (state === "killed") this.#recovery.onKilled();
+    const state = stateAfter[event.kind];
+    if (state === "killed" || state === "failed") this.#recovery.onKilled();
     this.listener({ event: "session", state, pid: event.pid, requestId: event.requestId });
   }
 }

@@ -3,7 +3,7 @@ import type { Failure, Head } from "../../model/head.js";
 import { pause } from "../interrupt.js";
 import { startChaos } from "./chaos.js";
 import type { Engine, EngineView } from "./engine.js";
-import type { DevListener } from "./events.js";
+import type { DevEvent, DevListener } from "./events.js";
 
 export interface WatchOptions {
   readonly pipeline: string;
@@ -26,6 +26,7 @@ const slowMillis = 5_000;
 export async function watch(engine: Engine, options: WatchOptions): Promise<void> {
   const chaos = startChaos(engine.kill, options.chaosMillis);
   const failures = failuresOnce(options.listener);
+  const status = statusOf();
   let stopping = false;
   try {
     for (;;) {
@@ -33,7 +34,7 @@ export async function watch(engine: Engine, options: WatchOptions): Promise<void
       if (refused !== null) throw refused;
       const view = await patiently(engine.look(), options);
       failures(view);
-      report(view, options.listener);
+      options.listener(status(view));
       if (isOver(view, options, stopping)) return;
       if (!stopping && (options.interrupt.aborted || (options.untilDrained && isDrained(view)))) {
         stopping = true;
@@ -122,16 +123,22 @@ function failuresOnce(listener: DevListener): (view: EngineView) => void {
   };
 }
 
-function report({ head, progress, run }: EngineView, listener: DevListener): void {
-  listener({
-    event: "status",
-    status: run !== "starting" && head !== null ? head.status : "starting",
-    generation: head?.generation ?? 0,
-    checkpoint: head?.completed?.checkpointId ?? null,
-    checkpoints: head === null ? 0 : head.nextCheckpointId - 1,
-    records: progress?.records ?? 0,
-    behindMillis: progress?.behindMillis ?? 0,
-    idle: progress !== null && progress.idleSince !== null,
-    restarts: head?.failures.length ?? 0,
-  });
+/** The status of a view. Restarts are counted from the generation that this start has opened. */
+function statusOf(): (view: EngineView) => Extract<DevEvent, { readonly event: "status" }> {
+  let opened: number | null = null;
+  return ({ head, progress, run }) => {
+    const generation = head?.generation ?? 0;
+    if (run === "ours") opened ??= generation;
+    return {
+      event: "status",
+      status: run !== "starting" && head !== null ? head.status : "starting",
+      generation,
+      checkpoint: head?.completed?.checkpointId ?? null,
+      checkpoints: head === null ? 0 : head.nextCheckpointId - 1,
+      records: progress?.records ?? 0,
+      behindMillis: progress?.behindMillis ?? 0,
+      idle: run === "ours" && progress !== null && progress.idleSince !== null,
+      restarts: opened === null ? 0 : generation - opened,
+    };
+  };
 }
