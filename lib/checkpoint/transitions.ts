@@ -53,7 +53,8 @@ export function openGeneration(head: Head, opening: Opening): Head {
     status: "running",
     consecutiveAborts: 0,
     left: leaves && head.completed !== null ? [...head.left, head.completed] : head.left,
-    failures: opening.failure === null ? head.failures : withFailure(head.failures, opening.failure),
+    // A life that a person began has no failures yet: the series of the one before must not count against it.
+    failures: opening.failure === null ? [] : withFailure(head.failures, opening.failure),
   };
 }
 

@@ -193,6 +193,8 @@ describe("a real account (--aws)", () => {
 
   it("nothing is made there; what is there is used, by the functions too, with the SDK's own credentials", async () => {
     const project = projectOf("account");
+    const onRecord = `console.log("key", process.env.AWS_ACCESS_KEY_ID); state.n.update((n: number) => n + 1); return { word: key, n: state.n.get() };`;
+    project.write("pipeline.ts", countPipeline({ name: "account", onRecord }));
     // A profile, so that credentials which only look at variables would not do.
     project.write(".aws/credentials", "[acme]\naws_access_key_id = AKIAACME\naws_secret_access_key = secret\n");
     const env = { ...account(project), AWS_PROFILE: "acme", AWS_REGION: "us-east-1" };
@@ -208,6 +210,10 @@ describe("a real account (--aws)", () => {
     const used = dev(project, ["--aws", "--until-drained"], env);
     expect(await used.ended).toMatchObject({ code: 0, err: "" });
     expect(used.events().find((event) => event.event === "ready")).toMatchObject({ made: [] });
+    const printed = used
+      .events()
+      .flatMap((event) => (event.event === "log" && event.line.startsWith("key") ? [event.line] : []));
+    expect(new Set(printed)).toEqual(new Set(["key AKIAACME"]));
     expect(await totals(cloud.endpoint, "totals-account")).toEqual(countsOf(someWords(30, 3)));
     await nothingIsLeft(used);
   }, 60_000);
