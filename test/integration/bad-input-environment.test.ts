@@ -4,7 +4,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import {
   countsOf,
   feed,
@@ -19,6 +19,9 @@ import { endAll, nothingIsLeft, run, startProgram } from "../fixtures/cli/comman
 import { checkpointsText, dev } from "../fixtures/cli/dev.js";
 import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
 import { drain, expectOneMessage, expectRefusedDev } from "../fixtures/cli/refusal.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let home: Project;
 let cloud: TestCloud;
@@ -151,7 +154,7 @@ describe("a table with another key", () => {
     rmSync(config);
     await drain(project, cloud.endpoint);
     expect(await totals(cloud.endpoint, "totals-keyed")).toEqual(countsOf(words));
-  }, 60_000);
+  });
 
   it("for checkpoints is told", async () => {
     await makeTable(cloud.endpoint, "no-registers", { id: "S" });
@@ -216,7 +219,7 @@ describe("a real account (--aws)", () => {
     expect(new Set(printed)).toEqual(new Set(["key AKIAACME"]));
     expect(await totals(cloud.endpoint, "totals-account")).toEqual(countsOf(someWords(30, 3)));
     await nothingIsLeft(used);
-  }, 60_000);
+  });
 });
 
 describe("an installation without the emulators", () => {

@@ -1,10 +1,13 @@
 // Operators whose code is wrong, all at the same record: one message each; every checkpoint stays; mended, the pipeline goes on exactly.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { countsOf, feed, makeStream, startTestCloud, type TestCloud, totals } from "../fixtures/cli/cloud.js";
 import { endAll } from "../fixtures/cli/command.js";
 import { checkpointsText } from "../fixtures/cli/dev.js";
 import { type CountOptions, countPipeline, newProject, type Project, rarely } from "../fixtures/cli/project.js";
 import { drain, expectNoBodies, expectRefusedDev, marker } from "../fixtures/cli/refusal.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let home: Project;
 let cloud: TestCloud;

@@ -1,6 +1,6 @@
 // Records that fail: one message that says what, where and what to do; every checkpoint stays; once the cause is
 // mended the next dev goes on exactly.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import {
   countsOf,
   feed,
@@ -14,6 +14,9 @@ import { endAll } from "../fixtures/cli/command.js";
 import { checkpointsText } from "../fixtures/cli/dev.js";
 import { type CountOptions, countPipeline, newProject, type Project, rarely } from "../fixtures/cli/project.js";
 import { drain, expectNoBodies, expectRefusedDev, marker } from "../fixtures/cli/refusal.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let home: Project;
 let cloud: TestCloud;
@@ -65,7 +68,7 @@ describe("a record", () => {
     project.write("pipeline.ts", countPipeline({ name, settings, codec: lenient }));
     expectNoBodies(project, await drain(project, cloud.endpoint));
     expect(await totals(cloud.endpoint, `totals-${name}`)).toEqual(countsOf([...good, { word: "bad" }]));
-  }, 60_000);
+  });
 
   it("with the key __proto__, constructor or toString counts as any other", async () => {
     const words = ["__proto__", "constructor", "toString", "__proto__", "hasOwnProperty", "__proto__"];
@@ -80,7 +83,7 @@ describe("a record", () => {
     await drain(project, cloud.endpoint);
     const expected = countsOf([...words, "__proto__"].map((word) => ({ word })));
     expect(await totals(cloud.endpoint, "totals-prototypes")).toEqual(expected);
-  }, 60_000);
+  });
 });
 
 describe("an operator that was renamed", () => {
@@ -99,5 +102,5 @@ describe("an operator that was renamed", () => {
     project.write("pipeline.ts", countPipeline({ name, settings }));
     await drain(project, cloud.endpoint);
     expect(await totals(cloud.endpoint, `totals-${name}`)).toEqual(countsOf(words));
-  }, 60_000);
+  });
 });

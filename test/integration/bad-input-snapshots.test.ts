@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import { DeleteItemCommand, PutItemCommand, QueryCommand } from "@aws-sdk/client-dynamodb";
 import { DeleteObjectCommand } from "@aws-sdk/client-s3";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import {
   countsOf,
   feed,
@@ -21,6 +21,9 @@ import { checkpointsText } from "../fixtures/cli/dev.js";
 import { countPipeline, newProject, type Project, rarely } from "../fixtures/cli/project.js";
 import { drain, expectOneMessage, expectRefusedDev } from "../fixtures/cli/refusal.js";
 import { dynamoAt, s3At } from "./cloud-clients.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const name = "snapshots";
 const bucket = "tidemark-dev";

@@ -1,8 +1,11 @@
 // Wrong usage, and files that are no pipelines or configurations: one message, the exit code of its kind, nothing started.
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { endAll, nothingIsLeft, run, start } from "../fixtures/cli/command.js";
 import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
 import { expectOneMessage } from "../fixtures/cli/refusal.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 let project: Project;
 beforeAll(() => {

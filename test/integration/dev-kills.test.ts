@@ -1,8 +1,11 @@
-import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { countsOf, feed, someWords } from "../fixtures/cli/cloud.js";
 import { endAll, nothingIsLeft } from "../fixtures/cli/command.js";
 import { checkpointsText, dev, endpointOf, generationOf, keptTotals } from "../fixtures/cli/dev.js";
 import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const projects: Project[] = [];
 afterEach(() => endAll());
@@ -49,7 +52,7 @@ describe("kill -9", () => {
     next.signal("SIGINT", "group");
     expect(await next.ended).toMatchObject({ code: 0 });
     expect(await keptTotals(project, "totals-killed")).toEqual(expected);
-  }, 60_000);
+  });
 
   it("of dev alone: its children end, or the next dev ends them", async () => {
     const project = projectWith(countPipeline({ name: "orphans" }));

@@ -1,8 +1,11 @@
-import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { countsOf, feed, someWords, startTestCloud, totals } from "../fixtures/cli/cloud.js";
 import { endAll, nothingIsLeft, run } from "../fixtures/cli/command.js";
 import { dev, endpointOf, generationOf } from "../fixtures/cli/dev.js";
 import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const projects: Project[] = [];
 afterEach(() => endAll());
@@ -41,7 +44,7 @@ describe("the data folder of the embedded cloud", () => {
     running.signal("SIGTERM", "alone");
     expect(await running.ended).toMatchObject({ code: 0 });
     await nothingIsLeft(running);
-  }, 60_000);
+  });
 });
 
 describe("two starts of one pipeline on one endpoint", () => {
@@ -68,7 +71,7 @@ describe("two starts of one pipeline on one endpoint", () => {
     expect(await second.ended).toMatchObject({ code: 0 });
     expect(await totals(cloud.endpoint, "totals-twice")).toEqual(countsOf(words));
     await cloud.close();
-  }, 60_000);
+  });
 });
 
 describe("an endpoint that is gone", () => {
@@ -83,5 +86,5 @@ describe("an endpoint that is gone", () => {
     expect(lost.code).toBe(3);
     expect(lost.err).toMatch(/^tidemark: [^\n]*nothing answers at 127\.0\.0\.1:\d+[^\n]*\n$/);
     await nothingIsLeft(running);
-  }, 60_000);
+  });
 });

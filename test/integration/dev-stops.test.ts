@@ -1,10 +1,13 @@
 // How `tidemark dev` ends, and how the next one goes on: Ctrl-C at every stage, on its embedded cloud.
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
 import { countsOf, feed, someWords } from "../fixtures/cli/cloud.js";
 import { endAll, groupOf, nothingIsLeft } from "../fixtures/cli/command.js";
 import { dev, endpointOf, generationOf, keptTotals } from "../fixtures/cli/dev.js";
 import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
+
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
 const projects: Project[] = [];
 afterEach(() => endAll());
@@ -19,31 +22,27 @@ function projectWith(text: string): Project {
 }
 
 describe("Ctrl-C", () => {
-  it.each(["group", "alone"] as const)(
-    "to the %s stops at a checkpoint, and the next dev goes on",
-    async (whom) => {
-      const project = projectWith(countPipeline({ name: "stops" }));
-      const words = someWords(1_500, 30);
-      const first = dev(project);
-      await feed(await endpointOf(first), "words-stops", words.slice(0, 1_000));
-      await first.event("status", ({ records }) => records > 0);
-      first.signal("SIGINT", whom);
-      const ended = await first.ended;
-      expect(ended).toMatchObject({ code: 0, signal: null });
-      expect(ended.err.trim()).toBe("stopping at a checkpoint; Ctrl-C again ends at once");
-      expect(first.events().at(-1)).toMatchObject({ event: "end", status: "stopped", failures: [] });
-      await nothingIsLeft(first);
+  it.each(["group", "alone"] as const)("to the %s stops at a checkpoint, and the next dev goes on", async (whom) => {
+    const project = projectWith(countPipeline({ name: "stops" }));
+    const words = someWords(1_500, 30);
+    const first = dev(project);
+    await feed(await endpointOf(first), "words-stops", words.slice(0, 1_000));
+    await first.event("status", ({ records }) => records > 0);
+    first.signal("SIGINT", whom);
+    const ended = await first.ended;
+    expect(ended).toMatchObject({ code: 0, signal: null });
+    expect(ended.err.trim()).toBe("stopping at a checkpoint; Ctrl-C again ends at once");
+    expect(first.events().at(-1)).toMatchObject({ event: "end", status: "stopped", failures: [] });
+    await nothingIsLeft(first);
 
-      const second = dev(project, ["--until-drained"]);
-      await feed(await endpointOf(second), "words-stops", words.slice(1_000));
-      expect(await second.ended).toMatchObject({ code: 0, err: "" });
-      expect(generationOf(second)).toBe(2);
-      const rest = dev(project, ["--until-drained"]);
-      expect(await rest.ended).toMatchObject({ code: 0, err: "" });
-      expect(await keptTotals(project, "totals-stops")).toEqual(countsOf(words));
-    },
-    60_000,
-  );
+    const second = dev(project, ["--until-drained"]);
+    await feed(await endpointOf(second), "words-stops", words.slice(1_000));
+    expect(await second.ended).toMatchObject({ code: 0, err: "" });
+    expect(generationOf(second)).toBe(2);
+    const rest = dev(project, ["--until-drained"]);
+    expect(await rest.ended).toMatchObject({ code: 0, err: "" });
+    expect(await keptTotals(project, "totals-stops")).toEqual(countsOf(words));
+  });
 
   it("that npx passes on a second time is the same one; a later one ends at once and leaves no process", async () => {
     // A record that takes as long as nobody waits for: the checkpoint to stop at cannot be.
@@ -76,5 +75,5 @@ describe("Ctrl-C", () => {
       await nothingIsLeft(running);
     }
     expect(await dev(project, ["--until-drained"]).ended).toMatchObject({ code: 0, err: "" });
-  }, 60_000);
+  });
 });
