@@ -37,7 +37,7 @@ export function environmentVariables(environment: Environment): Readonly<Record<
   };
 }
 
-/** @throws StreamError `invalid` where a variable is missing or is no JSON */
+/** @throws StreamError `invalid` where a variable is missing, or the bindings are no names by names */
 export function readEnvironment(variables: Readonly<Record<string, string | undefined>>): Environment {
   const get = (name: string): string => {
     const value = variables[name];
@@ -55,15 +55,24 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
   };
 }
 
+const bindingsForm = `{"streams":{"logical":"physical"},"tables":{}}`;
+
 function parseBindings(text: string): BindingNames {
+  let found: unknown;
   try {
-    return JSON.parse(text) as BindingNames;
+    found = JSON.parse(text);
   } catch (cause) {
-    throw new StreamError("invalid", `TIDEMARK_BINDINGS is not JSON: {"streams":{"logical":"physical"},"tables":{}}`, {
-      cause,
-    });
+    throw new StreamError("invalid", `TIDEMARK_BINDINGS is not JSON: ${bindingsForm}`, { cause });
   }
+  if (isObject(found) && Object.values(found).every(isNames)) return found as BindingNames;
+  throw new StreamError("invalid", `TIDEMARK_BINDINGS must be names by names, such as ${bindingsForm}`);
 }
+
+const isObject = (value: unknown): value is object =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+const isNames = (value: unknown): boolean =>
+  isObject(value) && Object.values(value).every((name) => typeof name === "string" && name !== "");
 
 export function bindingsOf(names: BindingNames): Bindings {
   const bound = (map: Readonly<Record<string, string>> | undefined) => (logical: string) =>

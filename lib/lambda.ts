@@ -1,6 +1,6 @@
 /** Handlers for the functions of a pipeline. */
 import { awsWorld, bindingsOf, readEnvironment } from "./compose.js";
-import { asStreamError, StreamError } from "./model/errors.js";
+import { asStreamError, keptMessage, StreamError } from "./model/errors.js";
 import type { FailureReport, Invocation, SupervisorCall } from "./model/head.js";
 import { millis } from "./model/ids.js";
 import { libraryVersion } from "./model/library.js";
@@ -28,7 +28,11 @@ export function taskHandler(pipeline: Pipeline<unknown, unknown>): LambdaHandler
   return async (event, context) => {
     const deployment = deployed(context.functionVersion);
     const execution = { requestId: context.awsRequestId, deadline: deadlineOf(deployment, context) };
-    const outcome = await runSession(deployment, checkInvocation(event), execution);
+    const outcome = await runSession(
+      deployment,
+      checkInvocation(event, "this function runs a task of a pipeline"),
+      execution,
+    );
     log({ event: "session", pipeline: deployment.plan.graph.name, outcome });
     return outcome;
   };
@@ -43,8 +47,10 @@ export function supervisorHandler(pipeline: Pipeline<unknown, unknown>): LambdaH
   const deployed = once(() => deploy(pipeline));
   return async (event, context) => {
     const deployment = deployed(context.functionVersion);
-    const call = supervisorCall(deployment.plan.graph.name, event);
-    const head = await runSupervisor(deployment, call, { deadline: deadlineOf(deployment, context) }).catch(refused);
+    const execution = { deadline: deadlineOf(deployment, context) };
+    const supervise = async () =>
+      runSupervisor(deployment, supervisorCall(deployment.plan.graph.name, event), execution);
+    const head = await supervise().catch(refused);
     return { status: head?.status ?? null, generation: head?.generation ?? null, completed: head?.completed ?? null };
   };
 }
@@ -81,7 +87,7 @@ function deploy(pipeline: { readonly plan: Plan }): Omit<Deployment, "functionVe
 const deadlineOf = (deployment: Deployment, context: LambdaContext) =>
   millis(deployment.world.clock.now() + context.getRemainingTimeInMillis());
 
-function checkInvocation(event: unknown): Invocation {
+function checkInvocation(event: unknown, what: string): Invocation {
   const found = event as Partial<Invocation> | null;
   const good =
     typeof found === "object" &&
@@ -92,7 +98,7 @@ function checkInvocation(event: unknown): Invocation {
     typeof found.task === "string" &&
     typeof found.leaseVersion === "number";
   if (good) return found as Invocation;
-  throw new StreamError("invalid", "this function runs a task of a pipeline; only tidemark invokes it");
+  throw new StreamError("invalid", `${what}; only tidemark invokes it, and this is no invocation of a task`);
 }
 
 /** A call of ours, a record of the failure destination, or anything else: the schedule. */
@@ -102,12 +108,17 @@ function supervisorCall(pipeline: string, event: unknown): SupervisorCall {
     readonly requestPayload?: unknown;
     readonly responsePayload?: unknown;
   } | null;
-  if (found?.report !== undefined && found.report !== null) return { pipeline, report: found.report };
+  const what = "this function supervises a pipeline, and is told of tasks that failed";
+  if (found?.report !== undefined && found.report !== null) {
+    const { kind, message, invocation } = found.report;
+    const report = { invocation: checkInvocation(invocation, what), kind: String(kind), message: String(message) };
+    return { pipeline, report };
+  }
   if (found?.requestPayload === undefined) return { pipeline, report: null };
   return {
     pipeline,
     report: {
-      invocation: checkInvocation(found.requestPayload),
+      invocation: checkInvocation(found.requestPayload, what),
       kind: "died",
       message: messageOf(found.responsePayload),
     },
@@ -116,7 +127,7 @@ function supervisorCall(pipeline: string, event: unknown): SupervisorCall {
 
 function messageOf(payload: unknown): string {
   const message = (payload as { readonly errorMessage?: unknown } | null)?.errorMessage;
-  return typeof message === "string" ? message : "the invocation failed";
+  return typeof message === "string" ? keptMessage(message) : "the invocation failed";
 }
 
 /** Logs are events with fields. */

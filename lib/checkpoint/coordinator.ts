@@ -1,16 +1,17 @@
 import type { Pending } from "../model/checkpoints.js";
-import { asStreamError, invariant, StreamError } from "../model/errors.js";
+import { asStreamError, invariant, keptMessage, StreamError } from "../model/errors.js";
 import type { Desired, Failure, FailureReport, GenerationRecord, Head, Progress } from "../model/head.js";
-import type { Millis, Sha256, TaskId } from "../model/ids.js";
+import { checkpointId, coordinatorTask, type Millis, type Sha256, type TaskId } from "../model/ids.js";
 import type { Functions } from "../ports/functions.js";
 import type { LogShard } from "../ports/log.js";
 import { type Decider, type Decision, decide, lookAgainAt } from "./decide.js";
 import { emptyCache, type FactCache, type Facts, readFacts } from "./facts.js";
 import { foldManifest, gatherAcks, shardsBefore, tasksOf } from "./fold.js";
+import { noteFailure } from "./lease.js";
 import { type OpeningContext, prepareRecord } from "./opening.js";
 import { repeat } from "./repeat.js";
 import { needsListing } from "./shard-table.js";
-import { swapHead, type Versioned, writeGenerationRecord, writeManifest, writeMarker } from "./store.js";
+import { readHead, swapHead, type Versioned, writeGenerationRecord, writeManifest, writeMarker } from "./store.js";
 import * as transitions from "./transitions.js";
 
 /** Reads facts, decides, acts, until nothing is left to do. The session of task 0 has one, the supervisor another (R3). */
@@ -53,17 +54,46 @@ export async function coordinate(
 ): Promise<Coordinated> {
   for (let step = 1; ; step++) {
     const { store, memory, decider } = coordinator;
-    const all = withOwn(await readFacts(store, memory.facts, reports), own);
+    const read = await readFacts(store, memory.facts, reports).catch((error) => failCorrupt(coordinator, error));
+    const all = withOwn(read, own);
     const facts = isRefused(all.desired, memory) ? withoutRequest(all) : all;
     const decision = decide(facts, decider);
     if (decision.kind === "nothing") {
       if (facts !== all && own === null && memory.refused !== null) throw memory.refused.error;
       return { head: facts.head, facts, lookAgainAt: lookAgainAt(decision) };
     }
-    invariant(step < stepsMax, `the coordinator of ${coordinator.store.pipeline} comes to no end: ${decision.kind}`);
     await perform(coordinator, facts, decision);
-    if (decision.kind === "invoke") return { head: facts.head, facts, lookAgainAt: null };
+    // Contention, or answers that are lost: the next look goes on.
+    if (decision.kind === "invoke" || step === stepsMax) return { head: facts.head, facts, lookAgainAt: null };
   }
+}
+
+/**
+ * For a session: what passes (a service that does not answer for a while) is the next look's to try again, and ends no healthy
+ * generation (R2). @throws StreamError as {@link coordinate} does, and where not even the head can be read
+ */
+export async function coordinateInSession(coordinator: Coordinator, own: Progress): Promise<Versioned<Head> | null> {
+  try {
+    return (await coordinate(coordinator, [], own)).head;
+  } catch (error) {
+    const { kind } = asStreamError(error);
+    if (kind !== "transient" && kind !== "ambiguous") throw error;
+    return readHead(coordinator.store);
+  }
+}
+
+/** Facts that are gone or changed stop the pipeline with that cause: no restart can read them either (P3). */
+async function failCorrupt(coordinator: Coordinator, error: unknown): Promise<never> {
+  const cause = asStreamError(error);
+  const head = cause.kind === "corrupt" ? await readHead(coordinator.store) : null;
+  if (head !== null && head.value.endedAt === null) {
+    const now = coordinator.store.clock.now();
+    const { generation, completed } = head.value;
+    const failure = { generation, at: now, task: null, kind: cause.kind, message: keptMessage(cause.message) };
+    const at = completed?.checkpointId ?? checkpointId(0);
+    await tryHead(coordinator, head.version, transitions.fail(head.value, { ...failure, checkpointId: at }, now));
+  }
+  throw cause;
 }
 
 function withOwn(facts: Facts, own: Progress | null): Facts {
@@ -87,6 +117,7 @@ async function perform(
   if (decision.kind === "open") return open(coordinator, facts, decision);
   invariant(facts.head !== null && facts.record !== null, `${decision.kind} without a head`);
   const { version, value: head } = facts.head;
+  const { store } = coordinator;
   switch (decision.kind) {
     case "complete":
       return complete(coordinator, facts, decision.pending);
@@ -97,7 +128,16 @@ async function perform(
     case "abort":
       return tryHead(coordinator, version, transitions.abort(head, facts.now));
     case "settle":
+      // R7: no checkpoint follows whose completer would repair a missing marker.
+      if (head.completed !== null) await writeMarker(store, head.incarnation, head.completed);
       return tryHead(coordinator, version, transitions.settle(head, decision.status, facts.now));
+    case "note":
+      return noteFailure(
+        store,
+        head,
+        decision.failure,
+        facts.leases.get(decision.failure.task ?? coordinatorTask) ?? null,
+      );
     case "fail":
       return tryHead(coordinator, version, transitions.fail(head, decision.failure, facts.now));
   }

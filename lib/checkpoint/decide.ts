@@ -3,7 +3,7 @@ import type { Failure, GenerationRecord, Head, Lease, Progress } from "../model/
 import { checkpointId, type Millis, millis, type TaskId } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
 import type { Facts } from "./facts.js";
-import { findFailure } from "./failures.js";
+import { findFailure, isOnlyReported } from "./failures.js";
 import { gatherAcks, tasksOf } from "./fold.js";
 import { decideRestart } from "./restart.js";
 import { childless } from "./shard-table.js";
@@ -18,6 +18,8 @@ export type Decision =
       readonly failure: Failure | null;
     }
   | { readonly kind: "fail"; readonly failure: Failure }
+  /** Marks the lease of the failed task: a restart that waits must not rest on a report in one caller's memory (R4). */
+  | { readonly kind: "note"; readonly failure: Failure }
   | { readonly kind: "complete"; readonly pending: Pending }
   | { readonly kind: "abort"; readonly pending: Pending }
   | { readonly kind: "trigger"; readonly pending: Pending }
@@ -84,7 +86,7 @@ function decideFailure(facts: Facts, head: Head, me: Decider): Decision | null {
     case "give-up":
       return { kind: "fail", failure };
     case "wait":
-      return { kind: "nothing", until: restart.until };
+      return isOnlyReported(facts, head) ? { kind: "note", failure } : { kind: "nothing", until: restart.until };
     case "now":
       return opening(facts, me, "failure", head.completed, failure);
   }
@@ -146,7 +148,8 @@ function triggerReason(
   }
   if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
   const due = head.lastTriggeredAt + settings.interval <= facts.now && head.settledAt + settings.minPause <= facts.now;
-  const changed = progress.some((task) => task.changed) || isBehind(facts, head, progress);
+  const changed =
+    progress.some((task) => task.changed) || isBehind(facts, head, progress) || isSilent(facts, settings, progress);
   const behind = progress.some((task) => task.uncommitted > uncommittedMax);
   return due && changed && !behind ? { andThen: "continue", reason: "interval" } : null;
 }
@@ -158,6 +161,17 @@ function isBehind(facts: Facts, head: Head, progress: readonly Progress[]): bool
     progress.some((task) => task.epoch > completed) ||
     Object.values(facts.completed?.shards ?? {}).some((source) => childless(source).length > 0)
   );
+}
+
+/**
+ * R4: a session that has told how far it is, and says nothing any more, is asked for a checkpoint: one that is dead, and whose end
+ * nobody heard of, is learnt of by its time-out. One that restores has said nothing yet, and is left alone.
+ */
+function isSilent(facts: Facts, settings: PlanSettings, progress: readonly Progress[]): boolean {
+  return progress.some((task) => {
+    const holder = facts.leases.get(task.task)?.value.holder;
+    return holder?.kind === "held" && holder.session === task.session && task.at + settings.timeout < facts.now;
+  });
 }
 
 /** R5: an invocation may be lost; whoever finds a lease free for long invokes its task again. */

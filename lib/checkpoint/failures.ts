@@ -1,3 +1,4 @@
+import { keptMessage } from "../model/errors.js";
 import type { Failure, FailureReport, Head, Lease } from "../model/head.js";
 import { checkpointId, type TaskId } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
@@ -16,8 +17,12 @@ export function findFailure(facts: Facts, head: Head, settings: PlanSettings): F
     at: facts.now,
     checkpointId: head.completed?.checkpointId ?? checkpointId(0),
     ...found,
+    message: keptMessage(found.message),
   };
 }
+
+/** A failure that only this call knows of: it must be noted before a restart may wait, or nobody hears of it again. */
+export const isOnlyReported = (facts: Facts, head: Head): boolean => fromReports(facts, head) !== null;
 
 type Found = Pick<Failure, "task" | "kind" | "message">;
 

@@ -1,7 +1,7 @@
 import { canonicalJson } from "../model/canonical-json.js";
 import { StreamError } from "../model/errors.js";
-import type { GenerationRecord, Head, Invocation, Lease } from "../model/head.js";
-import type { CheckpointId, Millis, SessionId } from "../model/ids.js";
+import type { Failure, GenerationRecord, Head, Invocation, Lease } from "../model/head.js";
+import { type CheckpointId, coordinatorTask, type Millis, type SessionId } from "../model/ids.js";
 import { type CheckpointStore, readGenerationRecord, readHead, readLease, swapLease, type Versioned } from "./store.js";
 
 /** A session that runs: its lease, and the head and generation it runs in. */
@@ -174,4 +174,26 @@ async function attemptSwap(
     if (error instanceof StreamError && (error.kind === "ambiguous" || error.kind === "transient")) return "unknown";
     throw error;
   }
+}
+
+/**
+ * R4: a failure that only a report told of is noted in the lease, so that a restart that waits does not rest on one caller's
+ * memory. The session, should it live after all, finds its lease moved. Whether it happened the facts say, when they are read again (R5).
+ */
+export async function noteFailure(
+  store: CheckpointStore,
+  head: Head,
+  failure: Failure,
+  lease: Versioned<Lease> | null,
+): Promise<void> {
+  const holder = lease?.value.holder;
+  const session = holder?.kind === "held" ? holder.session : ("none" as SessionId);
+  const failed: Lease = {
+    format: 1,
+    generation: head.generation,
+    task: failure.task ?? coordinatorTask,
+    ack: lease?.value.ack ?? null,
+    holder: { kind: "failed", session, failure: failure.kind, message: failure.message },
+  };
+  await attemptSwap(store, head.incarnation, lease?.version ?? null, failed);
 }

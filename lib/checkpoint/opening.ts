@@ -1,7 +1,7 @@
 import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
 import { asStreamError, StreamError } from "../model/errors.js";
 import type { Desired, GenerationRecord, Head } from "../model/head.js";
-import { generation } from "../model/ids.js";
+import { generation, type Millis, millis } from "../model/ids.js";
 import type { ShardTable, SourceTable } from "../model/shards.js";
 import { hasState, type Plan } from "../pipeline/plan.js";
 import type { Source } from "../pipeline/source.js";
@@ -105,7 +105,7 @@ async function resolveStarts(
       checkFinished(name, known, stream);
     }
     if (manifest?.shards[name] !== undefined) continue;
-    tables[name] = known ?? (await resolveStart(context, source, stream));
+    tables[name] = isStart(known, source, stream) ? known : await resolveStart(context, source, stream);
   }
   return Object.keys(tables).length === 0 ? null : tables;
 }
@@ -141,6 +141,17 @@ function checkFinished(name: string, known: SourceTable, stream: FoundStream): v
   }
 }
 
+/** Before a stream was made it had no records: an earlier start is its beginning, and nothing before it can be missing (P1). */
+const startIn = (stream: FoundStream, start: "horizon" | Millis): "horizon" | Millis =>
+  start === "horizon" ? start : millis(Math.max(start, stream.createdAt));
+
+/** Resolved once, and copied (P0), unless the pipeline now says another start, and there is no checkpoint. */
+function isStart(known: SourceTable | undefined, source: Source<unknown>, stream: FoundStream): known is SourceTable {
+  const { start } = source.config;
+  if (known === undefined) return false;
+  return start === "latest" ? known.start !== "horizon" : known.start === startIn(stream, start);
+}
+
 /** LATEST becomes the server's time before the shards are listed, so that a split between the two loses nothing. */
 async function resolveStart(
   context: OpeningContext,
@@ -148,7 +159,7 @@ async function resolveStart(
   stream: FoundStream,
 ): Promise<SourceTable> {
   const { start } = source.config;
-  const resolved = start === "latest" ? stream.serverNow : start;
+  const resolved = start === "latest" ? stream.serverNow : startIn(stream, start);
   const name = context.bindStream(source.config.stream);
   const listed = await repeat(context.store.clock, () => context.log.shards(name));
   return firstTable({ streamArn: stream.arn, createdAt: stream.createdAt, start: resolved }, listed);

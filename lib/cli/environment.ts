@@ -64,12 +64,15 @@ export function defaultVariables(
   };
 }
 
-/** What else of our variables reaches AWS: endpoints of single services, and trust. Lambda's is the runner's. */
-const passedOn = /^(AWS_ENDPOINT_URL_(?!LAMBDA$)[A-Z0-9_]+|AWS_CA_BUNDLE|NODE_EXTRA_CA_CERTS)$/;
+/**
+ * The user's own variables reach the pipeline here, as those of its deployment will on Lambda; of AWS's and Node's only what says
+ * where services are and whom to trust: the rest is resolved here, and Lambda's endpoint is the runner's.
+ */
+const passedOn =
+  /^(AWS_ENDPOINT_URL_(?!LAMBDA$)[A-Z0-9_]+|AWS_CA_BUNDLE|NODE_EXTRA_CA_CERTS|(?!AWS_|NODE_|TIDEMARK_|LAMBDA_|npm_).+)$/;
 
 /**
- * The variables by which functions on this machine reach what this process reaches. Functions inherit nothing, so the SDK's chain
- * is asked here: credentials that expire last as long as they last.
+ * The variables by which functions on this machine reach what this process reaches. The SDK's chain is asked here: credentials that expire last as long as they last.
  *
  * @throws StreamError `invalid`: there are no credentials, or no region
  */

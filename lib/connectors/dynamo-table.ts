@@ -1,13 +1,17 @@
-import type { CommitPermit } from "../model/checkpoints.js";
-import { StreamError } from "../model/errors.js";
+import { invariant, StreamError } from "../model/errors.js";
 import { keyBytes } from "../model/keys.js";
 import { mayReplace, sameIncarnation, versionAttribute } from "../model/versions.js";
+import { kindOf } from "../pipeline/checks.js";
 import type { HeldWrite, HeldWriter, Sink, SinkResources } from "../pipeline/sink.js";
 import { type AttributeType, itemBytesMax, type TableItem } from "../ports/tables.js";
 
 type KeyKind = { string: string; number: number; bytes: Uint8Array };
 type Named<K extends string> = { readonly [P in K]: string };
 type Kinded<K extends Readonly<Record<string, keyof KeyKind>>> = { readonly [P in keyof K]: KeyKind[K[P]] };
+
+// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+const partitionKeyBytesMax = 2_048;
+const sortKeyBytesMax = 1_024;
 
 /** Puts under way at a time. */
 const putsAtOnce = 16;
@@ -84,37 +88,44 @@ const invalidSink = (table: string, why: string) => new StreamError("invalid", `
 
 /** What tells rows apart: the key attributes' bytes. */
 function rowKey(table: string, key: readonly KeyAttribute[], row: TableItem): string {
-  if (typeof row !== "object" || row === null)
-    throw invalidSink(table, `a row is ${row === null ? "null" : `a ${typeof row}`}, not an object`);
+  if (typeof row !== "object" || row === null) throw invalidSink(table, `a row is ${kindOf(row)}, not an object`);
   const [only] = key;
-  if (key.length === 1 && only?.type === "string") return stringKey(table, row[only.name], only.name);
-  return key.map((attribute) => partKey(table, row[attribute.name], attribute)).join("|");
+  if (key.length === 1 && only?.type === "string")
+    return stringKey(table, row[only.name], only.name, partitionKeyBytesMax);
+  const limits = [partitionKeyBytesMax, sortKeyBytesMax];
+  return key.map((attribute, index) => partKey(table, row[attribute.name], attribute, limits[index] ?? 0)).join("|");
 }
 
-function stringKey(table: string, value: unknown, name: string): string {
+function stringKey(table: string, value: unknown, name: string, bytesMax: number): string {
   if (typeof value !== "string" || value === "") throw badKeyValue(table, name, "a string that is not empty", value);
+  // Bytes of UTF-8 are counted only where there may be too many: at most three for a UTF-16 unit.
+  if (value.length * 3 > bytesMax && Buffer.byteLength(value) > bytesMax) throw longKeyValue(table, name, bytesMax);
   return value;
 }
 
-function partKey(table: string, value: unknown, { name, type }: KeyAttribute): string {
+function partKey(table: string, value: unknown, { name, type }: KeyAttribute, bytesMax: number): string {
   if (type === "bytes") {
     if (!(value instanceof Uint8Array) || value.length === 0) throw badKeyValue(table, name, "bytes", value);
+    if (value.length > bytesMax) throw longKeyValue(table, name, bytesMax);
     return Buffer.from(value).toString("hex");
   }
   if (type === "number") {
     if (typeof value !== "number" || !Number.isFinite(value)) throw badKeyValue(table, name, "a finite number", value);
     return Buffer.from(keyBytes(value)).toString("hex");
   }
-  return Buffer.from(stringKey(table, value, name), "utf8").toString("hex");
+  return Buffer.from(stringKey(table, value, name, bytesMax), "utf8").toString("hex");
+}
+
+function longKeyValue(table: string, name: string, bytesMax: number): StreamError {
+  return invalidSink(
+    table,
+    `key attribute "${name}" of a row has more than ${bytesMax} bytes, which DynamoDB refuses; write a shorter key, such as a hash of it`,
+  );
 }
 
 function badKeyValue(table: string, name: string, expected: string, value: unknown): StreamError {
-  const found =
-    value === undefined
-      ? "is missing"
-      : value === null
-        ? "is null"
-        : `is ${value === "" ? "empty" : `a ${typeof value}`}`;
+  const isEmpty = value === "" || (value instanceof Uint8Array && value.length === 0);
+  const found = value === undefined ? "is missing" : `is ${isEmpty ? "empty" : kindOf(value)}`;
   return invalidSink(table, `key attribute "${name}" of a row ${found}; it must be ${expected}`);
 }
 
@@ -138,6 +149,7 @@ function openTable(resources: SinkResources, target: string, key: readonly KeyAt
     },
     validate(row) {
       const item = row as TableItem;
+      if (Object.hasOwn(item, "")) throw invalidSink(target, "a row has an attribute without a name");
       if (Object.hasOwn(item, versionAttribute))
         throw invalidSink(target, `a row has an attribute "${versionAttribute}": that name is ours`);
       const size = resources.tables.measure(item) + versionAttribute.length + 24;
@@ -149,10 +161,10 @@ function openTable(resources: SinkResources, target: string, key: readonly KeyAt
       }
     },
     async apply(table, writes, permit) {
+      const uncovered = writes.find((write) => write.checkpointId > permit.completed.checkpointId);
+      invariant(uncovered === undefined, "C2: a row is committed whose checkpoint was not seen complete");
       for (let i = 0; i < writes.length; i += putsAtOnce) {
-        await Promise.all(
-          writes.slice(i, i + putsAtOnce).map((write) => putHeld(resources, table, names, write, permit)),
-        );
+        await Promise.all(writes.slice(i, i + putsAtOnce).map((write) => putHeld(resources, table, names, write)));
       }
     },
   };
@@ -167,9 +179,9 @@ async function putHeld(
   table: string,
   key: readonly string[],
   write: HeldWrite,
-  _permit: CommitPermit,
 ): Promise<void> {
   const put = { table, key, item: write.row as TableItem, version: write.version };
+  let pause = pauseMillis;
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const result = await resources.tables.put(put).catch(retryable);
     if (result?.kind === "written") return;
@@ -177,12 +189,18 @@ async function putHeld(
       if (!sameIncarnation(result.version, write.version)) throw foreign(table, key);
       if (!mayReplace(result.version, write.version)) return;
     }
+    if (result === null) {
+      await resources.clock.sleep(pause);
+      pause = Math.min(2 * pause, pauseMillisMax);
+    }
   }
   throw new StreamError("transient", `sink table "${table}": an item could not be written in ${attemptsMax} attempts`);
 }
 
-/** Throttling has been waited for by the client; a lost answer is told by the condition when it is put again (R5). */
-const attemptsMax = 5;
+/** A lost answer is told by the condition when the row is put again (R5); a table that throttles is waited for, about half a minute. */
+const attemptsMax = 10;
+const pauseMillis = 100;
+const pauseMillisMax = 5_000;
 
 function retryable(error: unknown): null {
   if (error instanceof StreamError && (error.kind === "transient" || error.kind === "ambiguous")) return null;

@@ -24,6 +24,16 @@ export class StreamError extends Error {
   }
 }
 
+/** A message that is kept (in a lease, a report, the head) has at most so many characters: documents are small. */
+export const keptMessageMax = 2_000;
+
+/** The message, its middle left out where it is longer than {@link keptMessageMax}. */
+export function keptMessage(message: string): string {
+  if (message.length <= keptMessageMax) return message;
+  const half = keptMessageMax / 2 - 20;
+  return `${message.slice(0, half)} … (${message.length} characters) … ${message.slice(-half)}`;
+}
+
 /** The error as a StreamError: unknown failures are bugs, and keep their cause. */
 export function asStreamError(error: unknown): StreamError {
   if (error instanceof StreamError) return error;

@@ -1,5 +1,7 @@
 import type { Json } from "../model/canonical-json.js";
 import type { CommitPermit } from "../model/checkpoints.js";
+import type { CheckpointId } from "../model/ids.js";
+import type { Clock } from "../ports/clock.js";
 import type { Tables } from "../ports/tables.js";
 
 /** A row with the version of its preparation (W1). `key` is what {@link Sink.keyOf} said of it. */
@@ -7,11 +9,14 @@ export interface HeldWrite {
   readonly key: string;
   readonly row: unknown;
   readonly version: Uint8Array;
+  /** That it was prepared for; the permit must cover it (C2). */
+  readonly checkpointId: CheckpointId;
 }
 
 /** What a sink gets when a session opens it. */
 export interface SinkResources {
   readonly tables: Tables;
+  readonly clock: Clock;
   /** The physical name of a logical one. */
   readonly bind: (logical: string) => string;
 }

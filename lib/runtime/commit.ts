@@ -49,6 +49,7 @@ async function readWrites(context: CommitContext, item: Committable): Promise<re
     key,
     row,
     version: encodeVersion({ incarnation, generation, epoch, task, seq }),
+    checkpointId: item.checkpointId,
   }));
 }
 

@@ -25,8 +25,10 @@ export function guardWorld(world: World): GuardedWorld {
         if (typeof method !== "function" || typeof member !== "string") return method;
         return (...args: unknown[]) => {
           if (ended) throw new StreamError("fenced", `${name}.${member}: the session has ended (N4)`);
-          counts.set(`${name}.${member}`, (counts.get(`${name}.${member}`) ?? 0) + 1);
           const answer: unknown = Reflect.apply(method, target, args);
+          // A number at once, such as the size of an item, is no request.
+          if (typeof answer !== "object") return answer;
+          counts.set(`${name}.${member}`, (counts.get(`${name}.${member}`) ?? 0) + 1);
           if (answer instanceof Promise) track(answer);
           return answer;
         };

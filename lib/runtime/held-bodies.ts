@@ -21,8 +21,13 @@ export function decodeHeldRows(bytes: Uint8Array): readonly HeldRow[] {
     throw new StreamError("invalid", `held rows of format ${String(found)}: upgrade tidemark to read them`);
   const rows: HeldRow[] = [];
   while (!reader.done) {
-    const [key, row, seq] = reader.value() as [string, unknown, number];
-    rows.push({ key, row, seq });
+    rows.push(heldRow(reader.value()));
   }
   return rows;
+}
+
+function heldRow(item: unknown): HeldRow {
+  const [key, row, seq] = Array.isArray(item) ? (item as readonly unknown[]) : [];
+  if (typeof key === "string" && typeof seq === "number") return { key, row, seq };
+  throw new StreamError("corrupt", "an item among held rows is no [key, row, seq]");
 }

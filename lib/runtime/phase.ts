@@ -43,6 +43,12 @@ export function afterCut(pending: Pending, time: { readonly remaining: number; r
   return { kind: "running" };
 }
 
+/** N1: a look falls on the beginning of the reserve, of which a whole pause would take a large part where it is short. */
+export function untilLook(pause: number, time: { readonly remaining: number; readonly reserve: number }): number {
+  const left = time.remaining - time.reserve;
+  return left > 0 ? Math.min(pause, left) : pause;
+}
+
 export interface EndingFacts {
   readonly acked: CheckpointId;
   readonly completed: CheckpointId;

@@ -2,7 +2,7 @@ import { type Coordinator, emptyMemory } from "../checkpoint/coordinator.js";
 import { type Claim, claimLease, releaseLease } from "../checkpoint/lease.js";
 import { repeat } from "../checkpoint/repeat.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
-import { asStreamError, StreamError } from "../model/errors.js";
+import { asStreamError, keptMessage, StreamError } from "../model/errors.js";
 import type { Invocation } from "../model/head.js";
 import { type Millis, sessionId, taskParts } from "../model/ids.js";
 import { keyGroupCount } from "../model/keys.js";
@@ -34,6 +34,10 @@ export interface Deployment {
   readonly library: string;
   readonly log: SessionLog;
 }
+
+/** Between two attempts of a session that failed to say so. */
+const markPauseMillis = 250;
+const markPauseMillisMax = 5_000;
 
 /** How a session ended, for its log. */
 export type SessionOutcome =
@@ -87,7 +91,7 @@ async function runClaimed(
   inner.end();
   await inner.idle();
   if (ended instanceof StreamError)
-    return failInOrder(guarded, storeOf(deployment, guarded.world), invocation, claim, ended);
+    return failInOrder(guarded, storeOf(deployment, guarded.world), invocation, claim, { error: ended, deadline });
   if (ended.kind !== "fenced") await passOn(deployment, guarded, invocation, claim, ended);
   return ended;
 }
@@ -135,16 +139,39 @@ async function failInOrder(
   store: CheckpointStore,
   invocation: Invocation,
   claim: Claim,
-  error: StreamError,
+  end: { readonly error: StreamError; readonly deadline: Millis },
 ): Promise<SessionOutcome> {
-  if (error.kind === "fenced") return { kind: "fenced" };
-  const failed = { kind: "failed", failure: error.kind, message: error.message } as const;
-  const report = { invocation, kind: error.kind, message: error.message };
-  await releaseLease(store, claim, invocation, failed).catch(() => undefined);
+  const { kind } = end.error;
+  const message = keptMessage(end.error.message);
+  if (kind === "fenced") return { kind: "fenced" };
+  const failed = { kind: "failed", failure: kind, message } as const;
+  await markFailed(store, invocation, claim, failed, end.deadline);
+  const report = { invocation, kind, message };
   await repeat(store.clock, () =>
     guarded.world.functions.callSupervisor({ pipeline: invocation.pipeline, report }),
   ).catch(() => undefined);
   return failed;
+}
+
+/** A supervisor that is called while the registers are out of reach can do nothing, and loses the report: so the mark waits for them. */
+async function markFailed(
+  store: CheckpointStore,
+  invocation: Invocation,
+  claim: Claim,
+  failed: Extract<SessionOutcome, { readonly kind: "failed" }>,
+  deadline: Millis,
+): Promise<void> {
+  for (let pause = markPauseMillis; ; pause = Math.min(2 * pause, markPauseMillisMax)) {
+    try {
+      await releaseLease(store, claim, invocation, failed);
+      return;
+    } catch (error) {
+      const { kind } = asStreamError(error);
+      const passes = kind === "transient" || kind === "ambiguous";
+      if (!passes || store.clock.now() + 2 * pause >= deadline) return;
+    }
+    await store.clock.sleep(pause);
+  }
 }
 
 async function openParts(
@@ -186,7 +213,7 @@ export const coordinatorOf = (deployment: Deployment, world: World): Coordinator
 });
 
 function openWriters(deployment: Deployment, world: World): ReadonlyMap<string, HeldWriter> {
-  const resources = { tables: world.tables, bind: deployment.bindings.table };
+  const resources = { tables: world.tables, clock: world.clock, bind: deployment.bindings.table };
   return new Map([...deployment.plan.sinks].map(([name, sink]) => [name, sink.open(resources)]));
 }
 

@@ -26,3 +26,9 @@ export interface SessionParts {
   readonly commit: CommitContext;
   readonly log: SessionLog;
 }
+
+/** What is left of the session's time, and the part of it that is kept for handing over (N1). */
+export const timeOf = ({ store, settings, deadline }: SessionParts) => ({
+  remaining: deadline - store.clock.now(),
+  reserve: settings.reserve,
+});

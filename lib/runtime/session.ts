@@ -1,4 +1,4 @@
-import { coordinate } from "../checkpoint/coordinator.js";
+import { coordinateInSession } from "../checkpoint/coordinator.js";
 import { cachedManifest } from "../checkpoint/facts.js";
 import { observeCompletion } from "../checkpoint/permit.js";
 import { putProgress, readHead } from "../checkpoint/store.js";
@@ -11,9 +11,9 @@ import { restoreInto } from "../state/snapshot-reader.js";
 import { commitCovered } from "./commit.js";
 import { acknowledge, cutTask, type Identity, makeDurable, readRange } from "./cut.js";
 import { Mailbox } from "./mailbox.js";
-import { afterCut, afterHead, ending, firstPhase, type Phase, type SessionEnding } from "./phase.js";
+import { afterCut, afterHead, ending, firstPhase, type Phase, type SessionEnding, untilLook } from "./phase.js";
 import type { Start } from "./restore.js";
-import type { SessionParts } from "./session-parts.js";
+import { type SessionParts, timeOf } from "./session-parts.js";
 
 /** What the activities of a session tell it. */
 type Event =
@@ -164,7 +164,7 @@ export class Session {
 
   /** B2: at a record boundary, synchronously. What remains to be done for the ack goes on beside the records. */
   #cut(pending: Pending): void {
-    const { task, readers, writers, store, settings, deadline } = this.#parts;
+    const { task, readers, writers, store } = this.#parts;
     const now = store.clock.now();
     const kind = nextSnapshotKind(this.#snapshot, task.tables);
     const positions = Object.fromEntries([...readers].map(([name, reader]) => [name, reader.positions()]));
@@ -180,7 +180,7 @@ export class Session {
     const cut = cutTask(task, writers, { ...at, ...records }, kind);
     for (const reader of readers.values()) reader.changed = false;
     this.#epoch = pending.checkpointId;
-    this.#phase = afterCut(pending, { remaining: deadline - now, reserve: settings.reserve });
+    this.#phase = afterCut(pending, timeOf(this.#parts));
     this.#ackUnderWay = true;
     this.#spawn(this.#acknowledge(cut));
   }
@@ -230,13 +230,14 @@ export class Session {
   /** Once a second: says how far the task is, lets the coordinator act, and reads the head with what it completed. */
   async #look(pause: number): Promise<Event> {
     const { store, coordinator } = this.#parts;
-    await store.clock.sleep(pause, this.#nap.signal);
+    await store.clock.sleep(untilLook(pause, timeOf(this.#parts)), this.#nap.signal);
     if (this.#stop.signal.aborted) return { kind: "gone" };
     this.#nap = new AbortController();
     const progress = this.#progress();
     await putProgress(store, this.#me.incarnation, progress).catch(() => undefined);
-    const head =
-      this.#me.task === coordinatorTask ? (await coordinate(coordinator, [], progress)).head : await readHead(store);
+    const head = await (this.#me.task === coordinatorTask
+      ? coordinateInSession(coordinator, progress)
+      : readHead(store));
     if (
       head === null ||
       head.value.generation !== this.#me.generation ||
@@ -277,10 +278,9 @@ export class Session {
 
   #end(): SessionEnding | null {
     const completed = this.#head.completed?.checkpointId ?? checkpointId(0);
-    const { store, settings, deadline } = this.#parts;
     const uncommitted = this.#committing || this.#committables.some((item) => this.#covered(item));
     const facts = { acked: this.#acked, completed, uncommitted, busy: this.#committing || this.#ackUnderWay };
-    return ending(this.#phase, { ...facts, remaining: deadline - store.clock.now(), reserve: settings.reserve });
+    return ending(this.#phase, { ...facts, ...timeOf(this.#parts) });
   }
 
   #covered(item: Committable): boolean {

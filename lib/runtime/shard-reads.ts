@@ -21,6 +21,8 @@ export const recordsMax = 10_000;
 const emptyGapMillis = 500;
 const busyPauseMillis = 1_000;
 const troublesMax = 10;
+/** A cursor lives five minutes: one that is expired as soon as it is made is no cursor. */
+const expirationsMax = 10;
 
 interface Stream {
   readonly name: string;
@@ -43,12 +45,14 @@ export async function readShard(
 ): Promise<Batch> {
   const gap = shard.caughtUp ? emptyGapMillis : readGapMillis;
   await clock.sleep(Math.max(0, shard.lastReadAt + gap - clock.now()), signal);
+  let expirations = 0;
   for (let troubles = 0; ; ) {
     if (signal.aborted) throw new StreamError("fenced", "the session ends");
     const read = await attempt(log, clock, stream, shard, position);
     if (read.kind === "records") return read;
     if (read.kind === "trouble" && ++troubles === troublesMax) throw read.error;
-    if (read.kind !== "expired") await clock.sleep(busyPauseMillis, signal);
+    if (read.kind === "expired" && ++expirations === expirationsMax) throw neverFresh(stream, shard.entry.shardId);
+    await clock.sleep(read.kind === "expired" ? readGapMillis : busyPauseMillis, signal);
   }
 }
 
@@ -125,6 +129,13 @@ function shardGone(stream: Stream, shardId: string): StreamError {
   return new StreamError(
     "invalid",
     `source "${stream.name}": stream "${stream.stream}" has no shard ${shardId} any more, and it was not read to its end (P1): its records are past the retention, or the stream was made anew`,
+  );
+}
+
+function neverFresh(stream: Stream, shardId: string): StreamError {
+  return new StreamError(
+    "transient",
+    `source "${stream.name}", shard ${shardId}: ${expirationsMax} cursors in a row were expired when they were made`,
   );
 }
 

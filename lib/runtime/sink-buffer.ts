@@ -20,7 +20,9 @@ export class SinkBuffer {
     this.#nextSeq = nextSeq;
   }
 
+  /** The row is encoded at the cut: until then nobody may change it, so that one object filled again and again fails at once. */
   add(row: unknown): void {
+    if (typeof row === "object" && !ArrayBuffer.isView(row)) Object.freeze(row);
     const key = this.#keyOf(row as never);
     this.#newest.set(key, { key, row, seq: this.#nextSeq() });
     this.rows++;

@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import { repeat } from "../checkpoint/repeat.js";
 import { StreamError } from "../model/errors.js";
 import { type Generation, type Millis, millis } from "../model/ids.js";
@@ -69,6 +70,8 @@ export class SourceReader {
 
   /** Starts a read on every shard that has none; each resolves to the shard's name when its batch is there. */
   pump(signal: AbortSignal): readonly Promise<string>[] {
+    // Every shard that waits listens to it: more than ten are no leak, and no warning in the log.
+    setMaxListeners(0, signal);
     const reads = [...this.#shards.values()].filter(wantsRead).map((shard) => this.#read(shard, signal));
     const childless = this.#listing ? undefined : this.#childlessAtEnd();
     return childless === undefined ? reads : [...reads, this.#lookForChildren(childless, signal)];

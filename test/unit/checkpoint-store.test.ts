@@ -134,11 +134,13 @@ describe("manifests", () => {
     expect(await readManifest(store, incarnation, name)).toEqual(manifest({ tasks: [long] }));
   });
 
-  it("P3 one whose bytes do not have the hash that names it is corrupt", async () => {
+  it("P3 R7 one whose bytes do not have the hash that names it is read from its copy; without one it is corrupt", async () => {
     const { store } = memoryStore();
     const name = await writeManifest(store, manifest());
     const text = encodeDocument(manifest()).replace('"stop', '"st0p').replace('"checkpointId":1', '"checkpointId":7');
     await store.registers.put({ group: "p", name: manifestName(incarnation, name) }, text);
+    expect(await readManifest(store, incarnation, name)).toEqual(manifest());
+    await store.blobs.put(manifestKey("p", incarnation, name), Buffer.from(text));
     await expect(readManifest(store, incarnation, name)).rejects.toMatchObject({ kind: "corrupt" });
   });
 

@@ -7,7 +7,7 @@ import { jsonOutput, liveOutput, type Screen } from "./output.js";
 interface Flags {
   readonly untilDrained: boolean;
   readonly chaos?: number;
-  readonly session: number;
+  readonly session?: number;
   readonly data?: string;
   readonly port?: number;
   readonly aws: boolean;
@@ -25,9 +25,8 @@ export function devCommand(): Command {
     .option("--chaos <duration>", "kill an operator process about that often, such as 2s", duration())
     .option(
       "--session <duration>",
-      "how long a session may run before it hands over, 15m at most",
+      "how long a session may run before it hands over (default and most: 15m)",
       duration(sessionMillisMax),
-      sessionMillisMax,
     )
     .option("--data <folder>", "where the embedded cloud keeps its data (default: .tidemark/cloud of the project)")
     .option("--port <number>", "the port of the embedded cloud on 127.0.0.1 (default: a free one)", port)
@@ -63,7 +62,7 @@ function optionsOf(file: string, flags: Flags): DevOptions {
     file,
     untilDrained: flags.untilDrained,
     chaosMillis: flags.chaos ?? null,
-    sessionMillis: flags.session,
+    sessionMillis: flags.session ?? sessionMillisMax,
     cloud: { data: flags.data ?? null, port: flags.port ?? null, aws: flags.aws },
     create: flags.create,
     listener: flags.json ? jsonOutput(write) : liveOutput(screen, () => performance.now()),

@@ -4,6 +4,7 @@ import { provisioner, registersKey } from "../../connectors/provision.js";
 import { s3Blobs } from "../../connectors/s3-blobs.js";
 import { StreamError } from "../../model/errors.js";
 import type { Plan } from "../../pipeline/plan.js";
+import { systemClock } from "../../ports/clock.js";
 import type { AttributeType } from "../../ports/tables.js";
 import type { Target } from "../environment.js";
 
@@ -95,14 +96,14 @@ async function absentTables(target: Target, plan: Plan): Promise<readonly string
   const tables = dynamoTables(target.clients.dynamo);
   const absent: string[] = [];
   for (const [name, sink] of plan.sinks) {
-    const { target: table } = sink.open({ tables, bind: target.bindings.table });
+    const { target: table } = sink.open({ tables, clock: systemClock, bind: target.bindings.table });
     if ((await tables.describe(table)).kind === "absent") absent.push(`sink "${name}": there is no table "${table}"`);
   }
   return absent;
 }
 
 async function checkSinks(target: Target, plan: Plan): Promise<void> {
-  const resources = { tables: dynamoTables(target.clients.dynamo), bind: target.bindings.table };
+  const resources = { tables: dynamoTables(target.clients.dynamo), clock: systemClock, bind: target.bindings.table };
   for (const [name, sink] of plan.sinks) {
     await sink
       .open(resources)

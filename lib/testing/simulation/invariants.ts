@@ -7,15 +7,8 @@ import type { RegisterKey } from "../../ports/registers.js";
 import type { TablePut } from "../../ports/tables.js";
 import type { Cloud, Watch } from "./cloud.js";
 import { checkHeadMove, sameRef } from "./head-moves.js";
-import type { Input } from "./input.js";
-import { includedIn, rowName, rowsOf } from "./oracle.js";
+import { Lineage, type LineageParts } from "./lineage.js";
 import type { Process, Stage } from "./process.js";
-
-/** A checkpoint that the head was seen to move to. */
-export interface Completed {
-  readonly ref: CheckpointRef;
-  readonly manifest: Manifest;
-}
 
 /** What R6 lets change: everything else is written once. */
 const changing = /^(head|desired)$|^(lease|progress)\//;
@@ -24,43 +17,33 @@ const compressedFromBytes = 1_024;
 
 /** Checked at every step, not at the end: each method names the rule that it holds. */
 export class Invariants implements Watch {
-  readonly completed: Completed[] = [];
+  readonly lineage: Lineage;
   head: Head | null = null;
   desired: Desired | null = null;
   /** The request that the running generation fulfils. */
   requestId: string | null = null;
   readonly #stage: Stage;
   readonly #cloud: Cloud;
-  readonly #input: Input;
-  readonly #padding: number;
   readonly #facts = new Map<string, string>();
   readonly #objects = new Map<string, string>();
   /** By lease: who took it last. */
   readonly #holders = new Map<string, Process>();
+  /** Leases that are failed or done. */
+  readonly #over = new Set<string>();
   /** By process: the release that it sent. */
   readonly #releases = new Map<Process, string>();
-  /** By row: every content that a completed checkpoint gives it, oldest first. */
-  readonly #contents = new Map<string, string[]>();
-  /** By row: which of its contents the table has. */
-  readonly #shown = new Map<string, number>();
 
-  constructor(stage: Stage, cloud: Cloud, input: Input, padding: number) {
-    this.#stage = stage;
-    this.#cloud = cloud;
-    this.#input = input;
-    this.#padding = padding;
-  }
-
-  /** The contents of a row that completed checkpoints gave it. */
-  contentsOf(row: string): readonly string[] {
-    return this.#contents.get(row) ?? [];
+  constructor(parts: LineageParts) {
+    this.lineage = new Lineage(parts);
+    this.#stage = parts.stage;
+    this.#cloud = parts.cloud;
   }
 
   sent(process: Process, name: string, args: readonly unknown[]): void {
     if (!process.isAlive) return;
     this.#checkAfterRelease(process, name, args);
     if (name === "registers.swap") this.#noteRelease(process, args[0] as RegisterKey, args[1] as string);
-    if (name === "tables.put") this.#checkPut(process, args[0] as TablePut);
+    if (name === "tables.put") this.lineage.checkPut(process, args[0] as TablePut);
   }
 
   /** R5, N1: after a session has sent its release it may send it again, look at the lease, and call its successor. */
@@ -78,22 +61,8 @@ export class Invariants implements Watch {
     if ((JSON.parse(body) as Lease).holder.kind !== "held") this.#releases.set(process, `${key.name} ${body}`);
   }
 
-  /** R1, C1, C2: a row is sent only as some complete checkpoint has it. */
-  #checkPut(process: Process, put: TablePut): void {
-    const row = nameOf(put);
-    if (this.contentsOf(row).includes(canonicalJson(put.item))) return;
-    this.#stage.violated(
-      `C2: ${process.name} puts ${canonicalJson(put.item)} into ${row}, which no complete checkpoint holds`,
-    );
-  }
-
-  /** W1: what a table shows of a key never goes back. */
   written(process: Process, put: TablePut): void {
-    const row = nameOf(put);
-    const before = this.#shown.get(row) ?? -1;
-    const now = this.contentsOf(row).indexOf(canonicalJson(put.item));
-    if (now < before) this.#stage.violated(`W1: ${process.name} takes ${row} back to ${canonicalJson(put.item)}`);
-    this.#shown.set(row, now);
+    this.lineage.written(process, put);
   }
 
   /** R6: a name of an object has one content. */
@@ -119,17 +88,20 @@ export class Invariants implements Watch {
     this.#facts.set(name, body);
   }
 
-  /** R4: from acquisition to release a lease has one holder. */
+  /** R4: from acquisition to release a lease has one holder. Whoever hears of a failure may note it, and then nobody holds it again. */
   #checkLease(process: Process, name: string, lease: Lease): void {
     const holder = this.#holders.get(name);
-    if (lease.holder.kind === "held") {
-      const released = holder === undefined || this.#releases.has(holder);
-      if (!released)
-        this.#stage.violated(`R4: ${process.name} takes ${name} from ${holder?.name}, which never released it`);
+    const { kind } = lease.holder;
+    if (this.#over.has(name)) this.#stage.violated(`R4: ${process.name} moves ${name}, which is over`);
+    if (kind === "held") {
+      const isFree = holder === undefined || this.#releases.has(holder);
+      if (!isFree)
+        this.#stage.violated(`R4: ${process.name} takes ${name} from ${holder.name}, which never released it`);
       this.#holders.set(name, process);
-    } else if (holder !== process) {
+    } else if (kind !== "failed" && holder !== process) {
       this.#stage.violated(`R4: ${process.name} releases ${name}, which ${holder?.name ?? "nobody"} holds`);
     }
+    if (kind === "failed" || kind === "done") this.#over.add(name);
   }
 
   /** R4, B3: acks are written by the holder of the lease, and what they refer to is there. */
@@ -156,7 +128,12 @@ export class Invariants implements Watch {
     this.head = head;
     const record = [...this.#facts].find(([name]) => name.endsWith(head.generationRecord))?.[1];
     if (record === undefined) return this.#stage.violated("R6: the generation record of the head is not there");
-    this.requestId = (JSON.parse(record) as GenerationRecord).requestId;
+    const { requestId, shards } = JSON.parse(record) as GenerationRecord;
+    this.requestId = requestId;
+    const start = shards?.numbers?.start;
+    if (before === null && typeof start === "number") this.lineage.start = start;
+    const ended = head.status === "stopped" || head.status === "suspended" || head.status === "finished";
+    if (ended && before?.status !== head.status) this.lineage.checkAtRest(head.status);
     const ref = head.completed;
     if (ref === null || sameRef(ref, before?.completed ?? null)) return;
     const manifest = await this.#manifest(key, head, ref);
@@ -164,7 +141,9 @@ export class Invariants implements Watch {
     if (sha256(canonicalJson(manifest)) !== ref.sha256) this.#stage.violated(`R6: the manifest has another hash`);
     if (!sameRef(manifest.previous, before?.completed ?? null))
       this.#stage.violated(`R7: checkpoint ${ref.checkpointId} does not follow the one that was complete`);
-    this.#complete({ ref, manifest });
+    await this.lineage.add({ ref, manifest }).catch((error: unknown) => {
+      this.#stage.violated(`P3: the state of checkpoint ${ref.checkpointId} cannot be read: ${error}`);
+    });
   }
 
   async #manifest(key: RegisterKey, head: Head, ref: CheckpointRef): Promise<Manifest | null> {
@@ -173,21 +152,4 @@ export class Invariants implements Watch {
     const found = await this.#cloud.registers.registers.read({ group: key.group, name });
     return found === null ? null : (JSON.parse(found.body) as Manifest);
   }
-
-  #complete(completed: Completed): void {
-    this.completed.push(completed);
-    const included = includedIn(this.#input, completed.manifest);
-    const before = this.#includedBefore;
-    const lost = before.filter((n) => !included.some((put) => put.n === n));
-    if (lost.length > 0) this.#stage.violated(`R7: checkpoint ${completed.ref.checkpointId} forgets records ${lost}`);
-    this.#includedBefore = included.map(({ n }) => n);
-    for (const [row, content] of rowsOf(included, this.#padding)) {
-      const contents = this.#contents.get(row) ?? [];
-      if (contents.at(-1) !== content) contents.push(content);
-      this.#contents.set(row, contents);
-    }
-  }
-  #includedBefore: readonly number[] = [];
 }
-
-const nameOf = (put: TablePut): string => rowName(put.table, put.key.map((name) => String(put.item[name])).join("/"));

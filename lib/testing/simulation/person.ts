@@ -2,9 +2,8 @@ import { wishRunning, wishStopped } from "../../checkpoint/wishes.js";
 import { asStreamError } from "../../model/errors.js";
 import type { Millis } from "../../model/ids.js";
 import { storeOf } from "../../runtime/run-session.js";
-import type { Input } from "./input.js";
+import type { Input, Put } from "./input.js";
 import type { Invariants } from "./invariants.js";
-import { includedIn } from "./oracle.js";
 import type { Platform, Setup } from "./platform.js";
 import type { Random } from "./random.js";
 
@@ -21,10 +20,10 @@ export interface Person {
 /** Start it; then, while things go wrong, whatever occurs to people. */
 export function planWishes(person: Person, random: Random): void {
   const { scheduler } = person.setup.stage;
-  const { chaosMillis, wishes } = person.setup.profile;
-  scheduler.after(0, () => wish(person, "start"));
+  const { chaosMillis, wishes, firstWishMillis } = person.setup.profile;
+  scheduler.after(firstWishMillis, () => wish(person, "start"));
   for (let i = 0; i < wishes; i++) {
-    const at = random.int(chaosMillis);
+    const at = firstWishMillis + random.int(chaosMillis - firstWishMillis);
     const kind = random.pick(["restart", "stop", "deploy"] as const);
     scheduler.after(at, () => wish(person, kind));
     if (kind === "stop") scheduler.after(at + random.between(100, 20_000), () => wish(person, "start"));
@@ -75,7 +74,7 @@ function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
   const complete = includesAll(person);
   const isFulfilled = desired.request?.id === person.invariants.requestId;
   if (head.status === "failed" && isFulfilled) return "start";
-  if (person.setup.profile.bounded) {
+  if (person.end !== null) {
     if (desired.state !== "running" && isFulfilled) return "start";
     return complete && head.status === "finished" && isFulfilled ? "nothing" : "patience";
   }
@@ -84,9 +83,11 @@ function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
   return !complete && desired.state !== "running" && isFulfilled ? "start" : "patience";
 }
 
-function includesAll(person: Person): boolean {
-  const last = person.invariants.completed.at(-1);
-  const { end } = person;
-  const all = person.input.puts.filter(({ at }) => end === null || at < end);
-  return last === undefined ? all.length === 0 : includedIn(person.input, last.manifest).length === all.length;
+/** What must be processed: from the source's start to the end of the input. */
+export function expectedOf(person: Person): readonly Put[] {
+  const { input, end, invariants } = person;
+  return input.puts.filter(({ at }) => at >= invariants.lineage.start && (end === null || at < end));
 }
+
+const includesAll = (person: Person): boolean =>
+  person.invariants.lineage.included.length === expectedOf(person).length;

@@ -27,9 +27,12 @@ export interface Profile {
   readonly padding: number;
   /** Clocks of processes differ from the true time by up to so much. */
   readonly skewMillis: number;
-  /** The source begins at the oldest record; else at a time. */
-  readonly horizon: boolean;
-  readonly bounded: boolean;
+  /** Where the source begins: at the oldest record, at what comes after the first opening, or so long after time began. */
+  readonly start: "trim-horizon" | "latest" | { readonly afterMillis: number };
+  /** The input ends so long after time began. */
+  readonly endMillis: number | null;
+  /** The pipeline is started so late. */
+  readonly firstWishMillis: number;
   readonly shards: number;
   readonly keys: number;
   readonly records: number;
@@ -68,13 +71,20 @@ const heavy: FaultRates = {
 /** The profile of a seed: some runs without any fault, some with a single kind of them, some with many of all. */
 export function drawProfile(random: Random): Profile {
   const chaosMillis = 1_000 * random.between(15, 60);
+  const firstWishMillis = random.chance(0.3) ? random.int(chaosMillis) : 0;
+  // A start in the future is no start: the service refuses it.
+  const afterMillis = random.int(firstWishMillis + 1);
+  const starts = ["trim-horizon", "trim-horizon", "latest", { afterMillis }] as const;
   return {
     faults: drawFaults(random),
-    slowService: random.chance(0.3) ? random.pick(["registers", "blobs", "log", "tables", "functions"]) : "none",
+    slowService: random.chance(0.4)
+      ? random.pick(["registers", "blobs", "log", "tables", "tables", "functions"])
+      : "none",
     padding: random.chance(0.3) ? 2_000 : 0,
-    skewMillis: random.chance(0.3) ? 3_000 : 0,
-    horizon: random.chance(0.5),
-    bounded: random.chance(0.5),
+    skewMillis: random.chance(0.3) ? random.pick([3_000, 30_000]) : 0,
+    start: random.pick(starts),
+    endMillis: random.chance(0.5) ? random.between(Math.max(chaosMillis / 4, afterMillis + 1), chaosMillis) : null,
+    firstWishMillis,
     shards: random.between(1, 3),
     keys: random.between(1, 5),
     records: random.between(5, 60),

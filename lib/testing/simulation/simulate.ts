@@ -1,4 +1,4 @@
-import { type Millis, millis } from "../../model/ids.js";
+import { millis } from "../../model/ids.js";
 import { newCloud } from "./cloud.js";
 import { checkEnd } from "./final-checks.js";
 import { planInput } from "./input.js";
@@ -9,7 +9,7 @@ import type { Stage } from "./process.js";
 import { drawProfile, noFaults, type Profile } from "./profile.js";
 import { randomOf } from "./random.js";
 import { Scheduler } from "./scheduler.js";
-import { startOfTime, tables, tallyPipeline } from "./tally-pipeline.js";
+import { startOfTime, tableKeys, tables, tallyPipeline } from "./tally-pipeline.js";
 
 /** What became of a seed. */
 export interface Outcome {
@@ -119,26 +119,22 @@ function newRun(random: ReturnType<typeof randomOf>, profile: Profile): Run {
       steps: scheduler.steps,
       virtualMillis: scheduler.now - startOfTime,
       generations: person.invariants.head?.generation ?? 0,
-      checkpoints: person.invariants.completed.length,
+      checkpoints: person.invariants.lineage.completed.length,
       records: person.input.puts.length,
     }),
   };
 }
 
 function newPerson(stage: Stage, profile: Profile, random: ReturnType<typeof randomOf>): Person {
-  const end: Millis | null = profile.bounded ? millis(startOfTime + Math.floor(profile.chaosMillis * 0.9)) : null;
+  const end = profile.endMillis === null ? null : millis(startOfTime + profile.endMillis);
   const cloud = newCloud(stage);
-  cloud.tables.createTable(tables.tallies, [{ name: "key", type: "string" }]);
-  cloud.tables.createTable(tables.groups, [{ name: "group", type: "string" }]);
+  for (const name of Object.keys(tables) as (keyof typeof tables)[])
+    cloud.tables.createTable(tables[name], [{ name: tableKeys[name], type: "string" }]);
   const input = planInput(stage, cloud.log.control, profile, random.fork("input"));
-  const invariants = new Invariants(stage, cloud, input, profile.padding);
-  const start = profile.horizon ? "trim-horizon" : ({ at: new Date(startOfTime - 60_000) } as const);
-  const setup = {
-    stage,
-    cloud,
-    watch: invariants,
-    profile,
-    plan: tallyPipeline({ ...profile, start, end }),
-  };
+  const { start } = profile;
+  const from = typeof start === "string" ? start : { at: new Date(startOfTime + start.afterMillis) };
+  const plan = tallyPipeline({ ...profile, start: from, end });
+  const invariants = new Invariants({ stage, cloud, input, plan, padding: profile.padding });
+  const setup = { stage, cloud, watch: invariants, profile, plan };
   return { setup, platform: new Platform(setup), invariants, input, end };
 }

@@ -27,7 +27,17 @@ export interface GroupSum {
   readonly sum: number;
 }
 
-export const tables = { tallies: "tallies", groups: "groups" } as const;
+/** The records of all keys in the order in which they were taken: which of several orders, chance decides, once. */
+export interface Arrivals {
+  readonly feed: string;
+  readonly numbers: readonly number[];
+}
+
+/** The tables, and the attribute that is the key of each. */
+export const tables = { tallies: "tallies", groups: "groups", arrivals: "arrivals" } as const;
+export const tableKeys = { tallies: "key", groups: "group", arrivals: "feed" } as const;
+
+export const onlyFeed = "all";
 
 export const groupOf = (n: number): string => (n % 2 === 0 ? "even" : "odd");
 
@@ -35,7 +45,7 @@ export const groupOf = (n: number): string => (n % 2 === 0 ? "even" : "odd");
 export const restOf = (n: number): number => n % 3;
 
 /**
- * The pipeline of the simulation: values, lists and maps as state, a `reduce`, and two tables. A list remembers each record's
+ * The pipeline of the simulation: values, lists and maps as state, a `reduce`, and three tables. A list remembers each record's
  * number, so that one that is lost, taken twice or out of order is seen.
  */
 export function tallyPipeline(options: {
@@ -81,7 +91,17 @@ export function tallyPipeline(options: {
       .map(({ n }): GroupSum => ({ group: groupOf(n), count: 1, sum: n }))
       .keyBy((sum) => sum.group)
       .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }));
+    const arrivals = numbers
+      .keyBy(() => onlyFeed)
+      .process("arrive", {
+        state: { numbers: list<number>() },
+        onRecord({ n }, { key, state }): Arrivals {
+          state.numbers.add(n);
+          return { feed: key, numbers: [...state.numbers.get()] };
+        },
+      });
     return [
+      arrivals.to("arrivals", dynamoTable({ table: tables.arrivals, key: ["feed"] })),
       tallies.to("tallies", dynamoTable({ table: tables.tallies, key: ["key"] })),
       groups.to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
     ];
