@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { build, type Plugin } from "esbuild";
@@ -10,7 +10,9 @@ const root = fileURLToPath(new URL("../..", import.meta.url));
 /** The simulation, with the real code but for the mutant's piece of it. */
 export async function mutatedSimulation(mutant: Mutant): Promise<typeof simulate> {
   // Below the repository, so that packages are found.
-  const folder = await mkdtemp(join(root, "node_modules", ".cache-mutant-"));
+  const cache = join(root, "node_modules", ".cache");
+  await mkdir(cache, { recursive: true });
+  const folder = await mkdtemp(join(cache, "mutant-"));
   const outfile = join(folder, "simulation.mjs");
   try {
     await build({

@@ -27,6 +27,16 @@ describe("the key of a row", () => {
     expect(keyOf({ id: "string" }, { id: "JFK" })).toBe("JFK");
   });
 
+  it("longer than DynamoDB takes is told, before any checkpoint holds it", () => {
+    const pair = { p: "string", s: "bytes" } as const;
+    expect(keyOf(["id"], { id: "é".repeat(1_024) })).toHaveLength(1_024);
+    expect(thrown(() => keyOf(["id"], { id: "é".repeat(1_025) })).message).toContain(
+      '"id" of a row has more than 2048 bytes',
+    );
+    expect(() => keyOf(pair, { p: "a", s: new Uint8Array(1_024) })).not.toThrow();
+    expect(thrown(() => keyOf(pair, { p: "a", s: new Uint8Array(1_025) })).message).toContain("more than 1024 bytes");
+  });
+
   it("differs for different numbers and bytes, and is one for those that DynamoDB holds for one", () => {
     const numbers = [0, 1, -1, 0.5, 10, 1e21, 2 ** 53, 2 ** 53 + 2].map((id) => keyOf({ id: "number" }, { id }));
     expect(new Set(numbers).size).toBe(numbers.length);

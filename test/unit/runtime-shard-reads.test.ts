@@ -119,6 +119,12 @@ describe("what passes", () => {
     ]);
   });
 
+  it("cursors that are expired as soon as they are made are told, after a limit and at the pace of reads", async () => {
+    const world = scripted({ reads: Array(20).fill({ kind: "expired" }) });
+    await expect(read(world, fresh(), horizon)).rejects.toMatchObject({ kind: "transient" });
+    expect(world.times("read")).toEqual(Array.from({ length: 10 }, (_, i) => i * 200));
+  });
+
   it("throttling is waited for, however long, a second each time", async () => {
     const throttled = { kind: "throttled" } as const;
     const world = scripted({ cursors: Array(30).fill(throttled), reads: [...Array(30).fill(throttled), records("1")] });

@@ -1,0 +1,78 @@
+// The real code of head, sessions, supervisor, source and sink on memory ports, where crashes, lost answers, zombies and resharding
+// happen at every call, as the seed says. More seeds by hand: npm run sim -- --seeds 10000
+import { describe, expect, it } from "vitest";
+import { type Outcome, simulate } from "../../lib/testing/simulation/simulate.js";
+
+const seeds = 300;
+const replayed = 25;
+
+describe("a seed", () => {
+  it("replays the run exactly", { timeout: 120_000 }, async () => {
+    for (let seed = 1; seed <= replayed; seed++) {
+      const first = await simulate(seed);
+      const second = await simulate(seed);
+      expect(first.trace.length, `seed ${seed}`).toBeGreaterThan(50);
+      expect(second.trace.join("\n"), `seed ${seed}`).toBe(first.trace.join("\n"));
+      expect(second).toEqual(first);
+    }
+  });
+
+  it("is one run of many", async () => {
+    const [one, other] = [await simulate(1), await simulate(2)];
+    expect(one.trace.join("\n")).not.toBe(other.trace.join("\n"));
+  });
+});
+
+/** What must have happened in some of the seeds: a simulation that meets no trouble shows nothing. */
+const happenings: Readonly<Record<string, RegExp>> = {
+  "a process dies before a call": / dies: before /,
+  "a process dies before its answer": / dies: waiting for /,
+  "a session reaches its deadline": /^\d+ task .* dies: its time is up/,
+  "a process stands still": / stands still /,
+  "a lost answer of what happened": /: ambiguous, happens$/,
+  "a lost answer of what never happened": /: ambiguous, never$/,
+  "a write after its loss was told": / \(late\)$/,
+  "a read fails": /: transient, happens$/,
+  "a late move of the head": /registers\.swap head .* \(late\)$/,
+  "a late write to a table": /tables\.put .* \(late\)$/,
+  "a table refuses what is older": /tables\.put .* -> refused/,
+  "two fold one manifest": /registers\.swap manifest\/.* -> conflict/,
+  "an ack is repeated": /registers\.swap ack\/.* -> conflict/,
+  "an invocation comes for a lease that has moved on": /"why":"lease version \d+ is past/,
+  "a session loses the race for a lease": /"why":"(another session took the lease|the lease is not free)/,
+  "a session comes for a generation that is over": /"why":"generation \d+ is not the running one/,
+  "a session hands over": / ends: \{"kind":"handover"/,
+  "a session is fenced": / ends: \{"kind":"fenced"/,
+  "a session fails in order": / ends: \{"kind":"failed"/,
+  "a session ends the pipeline": / ends: \{"kind":"done"/,
+  "an output too large for an ack": /blobs\.put .*held-/,
+  "a shard is split": /input \d\d becomes/,
+  "shards are merged": /input \d\d and \d\d become/,
+  "a shard is read to its end": /log\.read .* end$/,
+  "a cursor is expired": /log\.read .* -> expired$/,
+  "a person stops the pipeline": /person \(stop\) has what it wished/,
+  "a person deploys a version": /person \(deploy\) has what it wished/,
+  "the pipeline gives up": /registers\.swap head .*, failed, .* -> swapped/,
+  "the pipeline is stopped": /registers\.swap head .*, stopped, .* -> swapped/,
+  "bounded input is finished": /registers\.swap head .*, finished, .* -> swapped/,
+};
+
+describe(`${seeds} seeds`, () => {
+  const seen = new Set<string>();
+  const look = (outcome: Outcome) => {
+    for (const [name, pattern] of Object.entries(happenings))
+      if (!seen.has(name) && outcome.trace.some((line) => pattern.test(line))) seen.add(name);
+  };
+
+  it("hold every invariant and give the oracle's result", { timeout: 300_000 }, async () => {
+    for (let seed = 1; seed <= seeds; seed++) {
+      const outcome = await simulate(seed);
+      if (outcome.violation !== null) expect.fail(`SEED=${seed} npm run sim   # ${outcome.violation}`);
+      look(outcome);
+    }
+  });
+
+  it("meet what can go wrong", () => {
+    expect(Object.keys(happenings).filter((name) => !seen.has(name))).toEqual([]);
+  });
+});
