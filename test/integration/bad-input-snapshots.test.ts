@@ -87,7 +87,7 @@ describe("a snapshot that is", () => {
 });
 
 describe("a manifest that is", () => {
-  it("R7: missing stops the start and the list of checkpoints, by its name", async () => {
+  it("R7: missing is read from its copy; without one it stops the start and the list of checkpoints, by its name", async () => {
     const client = dynamoAt(cloud.endpoint, "HTTP/1.1");
     const query = new QueryCommand({
       TableName: "tidemark-dev",
@@ -98,10 +98,17 @@ describe("a manifest that is", () => {
     const { pk, sk } = Item;
     if (pk === undefined || sk === undefined) throw new Error("there is no manifest");
     await client.send(new DeleteItemCommand({ TableName: "tidemark-dev", Key: { pk, sk } }));
-    const message = new RegExp(`tidemark: ${name}: ${sk.S} is gone, although the head refers to it`);
+    expect(await checkpointsText(project, cloud.env)).toBe(before);
+    const copy = (sk.S ?? "").replace(/^manifest\/(.*)\/(\w+)$/, `${name}/$1/manifest-$2.json`);
+    const bytes = await readObject(cloud.endpoint, bucket, copy);
+    await removeObject(copy);
+    const message = new RegExp(
+      `tidemark: pipeline "${name}": the manifest of checkpoint \\d+ is gone or changed.*${sk.S}.*${copy}`,
+    );
     await refused(message);
     expectOneMessage(await run(["checkpoints", "pipeline.ts"], { cwd: project.folder, env: cloud.env }), 4, message);
     await client.send(new PutItemCommand({ TableName: "tidemark-dev", Item }));
+    await writeObject(cloud.endpoint, bucket, copy, bytes);
     client.destroy();
   });
 });
