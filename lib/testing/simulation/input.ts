@@ -33,6 +33,7 @@ interface Stream {
 /** Plans records, splits and merges over the time in which things go wrong, and some records later. */
 export function planInput(stage: Stage, control: MemoryLogControl, profile: Profile, random: Random): Input {
   control.createStream(streamName, profile.shards);
+  control.setRetention(streamName, profile.retentionMillis);
   const open = Array.from({ length: profile.shards }, (_, index) => `shardId-${String(index).padStart(12, "0")}`);
   const stream: Stream = { puts: [], parents: new Map(open.map((shardId) => [shardId, []])), open };
   const keys = Array.from({ length: profile.keys }, (_, index) => `key-${index}`);

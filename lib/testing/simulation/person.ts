@@ -4,7 +4,7 @@ import type { Millis } from "../../model/ids.js";
 import { storeOf } from "../../runtime/run-session.js";
 import type { Input, Put } from "./input.js";
 import type { Invariants } from "./invariants.js";
-import type { Platform, Setup } from "./platform.js";
+import { isPastRetention, type Platform, type Setup } from "./platform.js";
 import type { Random } from "./random.js";
 
 /** What people do meanwhile: start, stop, deploy; and at the end wait for the pipeline to come to rest. */
@@ -70,7 +70,8 @@ function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
   const { head, desired } = person.invariants;
   const deployed = String(person.platform.deployed);
   if (desired === null || desired.code.functionVersion !== deployed) return "start";
-  if (head === null) return "patience";
+  if (head === null) return desired.state === "running" ? "patience" : "start";
+  if (isGivenUp(person)) return "nothing";
   const complete = includesAll(person);
   const isFulfilled = desired.request?.id === person.invariants.requestId;
   if (head.status === "failed" && isFulfilled) return "start";
@@ -81,6 +82,13 @@ function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
   if (complete && head.status === "stopped" && desired.state === "stopped" && isFulfilled) return "nothing";
   if (complete && desired.state === "running" && isFulfilled) return "stop";
   return !complete && desired.state !== "running" && isFulfilled ? "start" : "patience";
+}
+
+/** P1: the stream has lost records before they were read. That is told, and no start helps. */
+export function isGivenUp(person: Person): boolean {
+  const { head } = person.invariants;
+  const last = head?.failures.at(-1);
+  return head?.status === "failed" && last !== undefined && isPastRetention(last.kind, last.message);
 }
 
 /** What must be processed: from the source's start to the end of the input. */

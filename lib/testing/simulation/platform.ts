@@ -22,6 +22,10 @@ const supervisorMillis = 30_000;
 /** A death that no caller of ours survives: what it means must be looked at by a person. */
 const hopeless: ReadonlySet<string> = new Set(["bug", "corrupt", "invalid"]);
 
+/** P1: records are gone, and the pipeline says so. */
+export const isPastRetention = (kind: string, message: string): boolean =>
+  kind === "invalid" && message.includes("(P1)");
+
 /** The functions of a pipeline as Lambda runs them: asynchronous, at least once, killed at their deadline, with a failure destination. */
 export class Platform implements Deliveries {
   /** The version that schedule and failure destination call: what was deployed last. */
@@ -123,7 +127,8 @@ export class Platform implements Deliveries {
   }
 
   #judge(process: Process, kind: string, message: string): void {
-    if (process.isAlive && hopeless.has(kind)) this.#setup.stage.violated(`${kind}: ${process.name} fails: ${message}`);
+    if (process.isAlive && hopeless.has(kind) && !isPastRetention(kind, message))
+      this.#setup.stage.violated(`${kind}: ${process.name} fails: ${message}`);
   }
 
   /** The service starts it again, or tells the failure destination, or that is lost too. */

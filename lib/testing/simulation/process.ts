@@ -10,8 +10,10 @@ export interface Stage {
   readonly scheduler: Scheduler;
   readonly random: Random;
   /** Of this moment: calm comes at the end. */
+  /** What goes wrong with the calls of a service, such as `registers`. */
+  readonly faultsOf: (service: string) => FaultRates;
+  /** What goes wrong elsewhere. */
   readonly faults: () => FaultRates;
-  readonly slowService: () => string;
   readonly skewMillis: number;
   readonly tell: (line: string) => void;
   /** What must never be: the run ends with it. */
@@ -114,9 +116,8 @@ interface Fate {
 export function callThrough<T>(stage: Stage, process: Process, call: Call<T>): Promise<T> {
   if (process.state === "dead") return never();
   if (process.state === "ended") stage.violated(`N4: ${process.name} calls ${call.name} after its end`);
-  const faults = stage.faults();
-  const isSlow = call.name.startsWith(`${stage.slowService()}.`) && stage.random.chance(0.5);
-  const fate = drawFate(stage.random, isSlow ? { ...faults, slow: 1 } : faults, call.kind);
+  const faults = stage.faultsOf(call.name.slice(0, call.name.indexOf(".")));
+  const fate = drawFate(stage.random, faults, call.kind);
   if (fate.crash === "before") {
     process.kill(`before ${call.name} ${call.about}`);
     return never();

@@ -18,11 +18,21 @@ export interface FaultRates {
   readonly overtime: number;
 }
 
+export const services = ["registers", "blobs", "log", "tables", "functions"] as const;
+
+/** A service of which no call gets its answer for a while. */
+export interface Outage {
+  readonly service: (typeof services)[number];
+  readonly fromMillis: number;
+  readonly lengthMillis: number;
+}
+
 /** What a seed's run is made of. */
 export interface Profile {
   readonly faults: FaultRates;
   /** One service of which every other call takes seconds: what waits for it meets what does not. */
-  readonly slowService: "none" | "registers" | "blobs" | "log" | "tables" | "functions";
+  readonly slowService: (typeof services)[number] | "none";
+  readonly outage: Outage | null;
   /** Characters that fill rows: of so many that what is held does not fit into an ack. */
   readonly padding: number;
   /** Clocks of processes differ from the true time by up to so much. */
@@ -33,6 +43,8 @@ export interface Profile {
   readonly endMillis: number | null;
   /** The pipeline is started so late. */
   readonly firstWishMillis: number;
+  /** Records are gone when they are older. */
+  readonly retentionMillis: number;
   readonly shards: number;
   readonly keys: number;
   readonly records: number;
@@ -68,23 +80,27 @@ const heavy: FaultRates = {
   overtime: 0.3,
 };
 
+const dayMillis = 24 * 3_600_000;
+
 /** The profile of a seed: some runs without any fault, some with a single kind of them, some with many of all. */
 export function drawProfile(random: Random): Profile {
   const chaosMillis = 1_000 * random.between(15, 60);
   const firstWishMillis = random.chance(0.3) ? random.int(chaosMillis) : 0;
+  const retentionMillis = random.chance(0.1) ? random.between(15_000, 60_000) : dayMillis;
   // A start in the future is no start: the service refuses it.
   const afterMillis = random.int(firstWishMillis + 1);
   const starts = ["trim-horizon", "trim-horizon", "latest", { afterMillis }] as const;
   return {
     faults: drawFaults(random),
-    slowService: random.chance(0.4)
-      ? random.pick(["registers", "blobs", "log", "tables", "tables", "functions"])
-      : "none",
+    slowService: random.chance(0.4) ? random.pick([...services, "tables"] as const) : "none",
+    outage: random.chance(0.2) ? drawOutage(random, chaosMillis) : null,
     padding: random.chance(0.3) ? 2_000 : 0,
     skewMillis: random.chance(0.3) ? random.pick([3_000, 30_000]) : 0,
-    start: random.pick(starts),
+    // The horizon promises what is there at its first read: what is trimmed before that is not missed.
+    start: retentionMillis === dayMillis ? random.pick(starts) : { afterMillis },
     endMillis: random.chance(0.5) ? random.between(Math.max(chaosMillis / 4, afterMillis + 1), chaosMillis) : null,
     firstWishMillis,
+    retentionMillis,
     shards: random.between(1, 3),
     keys: random.between(1, 5),
     records: random.between(5, 60),
@@ -117,3 +133,9 @@ function drawFaults(random: Random): FaultRates {
   const rates = names.map((name) => [name, chosen.includes(name) ? strong[name] * random.next() : 0]);
   return Object.fromEntries(rates) as unknown as FaultRates;
 }
+
+const drawOutage = (random: Random, chaosMillis: number): Outage => ({
+  service: random.pick(services),
+  fromMillis: random.int(chaosMillis),
+  lengthMillis: random.between(1_000, 40_000),
+});

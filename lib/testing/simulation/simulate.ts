@@ -6,7 +6,7 @@ import { Invariants } from "./invariants.js";
 import { bringToRest, type Person, planWishes } from "./person.js";
 import { Platform } from "./platform.js";
 import type { Stage } from "./process.js";
-import { drawProfile, noFaults, type Profile } from "./profile.js";
+import { drawProfile, noFaults, type Outage, type Profile } from "./profile.js";
 import { randomOf } from "./random.js";
 import { Scheduler } from "./scheduler.js";
 import { startOfTime, tableKeys, tables, tallyPipeline } from "./tally-pipeline.js";
@@ -85,7 +85,11 @@ function newRun(random: ReturnType<typeof randomOf>, profile: Profile): Run {
     scheduler,
     random: random.fork("faults"),
     faults: () => faults,
-    slowService: () => (faults === noFaults ? "none" : profile.slowService),
+    faultsOf: (service) => {
+      if (faults === noFaults) return noFaults;
+      const slow = service === profile.slowService ? 0.5 : faults.slow;
+      return { ...faults, slow, lost: isOut(profile.outage, service, scheduler.now) ? 1 : faults.lost };
+    },
     skewMillis: profile.skewMillis,
     tell,
     violated: (why) => {
@@ -137,4 +141,10 @@ function newPerson(stage: Stage, profile: Profile, random: ReturnType<typeof ran
   const invariants = new Invariants({ stage, cloud, input, plan, padding: profile.padding });
   const setup = { stage, cloud, watch: invariants, profile, plan };
   return { setup, platform: new Platform(setup), invariants, input, end };
+}
+
+function isOut(outage: Outage | null, service: string, now: number): boolean {
+  if (outage === null || outage.service !== service) return false;
+  const since = now - startOfTime - outage.fromMillis;
+  return since >= 0 && since < outage.lengthMillis;
 }
