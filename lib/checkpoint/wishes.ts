@@ -15,13 +15,17 @@ export function wishRunning(
   code: { readonly functionVersion: string; readonly fingerprint: Sha256 },
   id: string,
 ): Promise<Desired> {
-  return changeDesired(store, (before) => ({
-    format: 1,
-    state: "running",
-    code: { ...code, deployment: deploymentAfter(before, code.functionVersion) },
-    rejected: before?.rejected ?? [],
-    request: { id, kind: "restart", from: null, sinks: {}, dropped: [] },
-  }));
+  return changeDesired(store, (before) => {
+    // Ours, of which no answer came. Made again after a stop it would be running by wish alone: its generation has been (R5).
+    if (before?.request?.id === id) return before;
+    return {
+      format: 1,
+      state: "running",
+      code: { ...code, deployment: deploymentAfter(before, code.functionVersion) },
+      rejected: before?.rejected ?? [],
+      request: { id, kind: "restart", from: null, sinks: {}, dropped: [] },
+    };
+  });
 }
 
 /** The pipeline stops at a checkpoint. Nothing is to stop where it never ran. */
@@ -35,7 +39,7 @@ function deploymentAfter(before: Desired | null, functionVersion: string): numbe
   return before.code.functionVersion === functionVersion ? before.code.deployment : before.code.deployment + 1;
 }
 
-/** By compare-and-set. A change that was made although its answer was lost is found, for the wish is the same (R5). */
+/** By compare-and-set. A change that was made although its answer was lost is found, or made again, which is the same (R5). */
 async function changeDesired<D extends Desired | null>(
   store: CheckpointStore,
   change: (before: Desired | null) => D,
@@ -43,7 +47,7 @@ async function changeDesired<D extends Desired | null>(
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const before = await readDesired(store);
     const next = change(before?.value ?? null);
-    if (next === null) return next;
+    if (next === null || next === before?.value) return next;
     const swapped = await swapDesired(store, before?.version ?? null, next).catch(lostAnswer);
     if (swapped?.kind === "swapped") return next;
   }
