@@ -4,7 +4,13 @@ import { defineConfig } from "vitest/config";
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
 export default defineConfig({
-  resolve: { alias: { "tidemark/lambda": here("./lib/lambda.ts"), tidemark: here("./lib/index.ts") } },
+  resolve: {
+    alias: {
+      "tidemark/lambda": here("./lib/lambda.ts"),
+      "tidemark/testing": here("./lib/testing/index.ts"),
+      tidemark: here("./lib/index.ts"),
+    },
+  },
   test: {
     // The SDK says once a process that releases of 2027 need Node 22; ours is pinned.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },

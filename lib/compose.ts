@@ -1,19 +1,26 @@
+import { resolve } from "node:path";
 import { type AwsClients, awsClients } from "./connectors/clients.js";
 import { dynamoRegisters } from "./connectors/dynamo-registers.js";
 import { dynamoTables } from "./connectors/dynamo-tables.js";
+import { fileLog } from "./connectors/file-log.js";
 import { kinesisLog } from "./connectors/kinesis-log.js";
 import { lambdaFunctions } from "./connectors/lambda-functions.js";
+import { logs } from "./connectors/logs.js";
+import { nodeFiles } from "./connectors/node-files.js";
 import { s3Blobs } from "./connectors/s3-blobs.js";
 import { StreamError } from "./model/errors.js";
+import { filePath, fileStream } from "./pipeline/source.js";
 import { systemClock } from "./ports/clock.js";
 import type { World } from "./ports/world.js";
-import type { Bindings } from "./runtime/run-session.js";
+import type { Bindings } from "./runtime/deployment.js";
 
 /** Physical names by logical ones; a name that is not bound is its own. */
 export interface BindingNames {
   readonly streams?: Readonly<Record<string, string>>;
   readonly tables?: Readonly<Record<string, string>>;
   readonly buckets?: Readonly<Record<string, string>>;
+  /** Paths; relative ones are from the working directory of whoever opens them. */
+  readonly files?: Readonly<Record<string, string>>;
 }
 
 /** Where the checkpoints of an environment are, and the functions that run it. */
@@ -77,7 +84,13 @@ const isNames = (value: unknown): boolean =>
 export function bindingsOf(names: BindingNames): Bindings {
   const bound = (map: Readonly<Record<string, string>> | undefined) => (logical: string) =>
     map !== undefined && Object.hasOwn(map, logical) ? (map[logical] ?? logical) : logical;
-  return { stream: bound(names.streams), table: bound(names.tables) };
+  const [stream, file] = [bound(names.streams), bound(names.files)];
+  const streamOrFile = (logical: string) => {
+    const path = filePath(logical);
+    return path === null ? stream(logical) : fileStream(file(path));
+  };
+  // Whole, so that what is staged is found again wherever the next session is started.
+  return { stream: streamOrFile, table: bound(names.tables), file: (logical) => resolve(file(logical)) };
 }
 
 /** The one place where the AWS adapters become the world of the runtime: for Lambda and for the command line. */
@@ -85,11 +98,13 @@ export function awsWorld(
   environment: Pick<Environment, "table" | "bucket" | "functions">,
   clients: AwsClients = awsClients(),
 ): World {
+  const files = nodeFiles();
   return {
     clock: systemClock,
     registers: dynamoRegisters(clients.dynamo, { table: environment.table }),
     blobs: s3Blobs(clients.s3, { bucket: environment.bucket }),
-    log: kinesisLog(clients.kinesis),
+    log: logs(kinesisLog(clients.kinesis), fileLog(files)),
+    files,
     tables: dynamoTables(clients.dynamo),
     functions: lambdaFunctions(clients.lambda, environment.functions),
   };

@@ -6,7 +6,8 @@ import { millis } from "./model/ids.js";
 import { libraryVersion } from "./model/library.js";
 import { isPipeline, type Pipeline } from "./pipeline/pipeline.js";
 import type { Plan } from "./pipeline/plan.js";
-import { type Deployment, runSession } from "./runtime/run-session.js";
+import type { Deployment } from "./runtime/deployment.js";
+import { runSession } from "./runtime/run-session.js";
 import { runSupervisor } from "./runtime/supervisor.js";
 
 /** What we need of Lambda's context. */

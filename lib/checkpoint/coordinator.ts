@@ -1,18 +1,18 @@
-import type { Pending } from "../model/checkpoints.js";
-import { asStreamError, invariant, keptMessage, StreamError } from "../model/errors.js";
-import type { Desired, Failure, FailureReport, GenerationRecord, Head, Progress } from "../model/head.js";
-import { checkpointId, coordinatorTask, type Millis, type Sha256, type TaskId } from "../model/ids.js";
+import { asStreamError, invariant, keptMessage, type StreamError } from "../model/errors.js";
+import type { Desired, FailureReport, Head, Progress } from "../model/head.js";
+import { coordinatorTask, type Millis, type Sha256 } from "../model/ids.js";
 import type { Functions } from "../ports/functions.js";
-import type { LogShard } from "../ports/log.js";
+import { complete } from "./completing.js";
 import { type Decider, type Decision, decide, lookAgainAt } from "./decide.js";
 import { emptyCache, type FactCache, type Facts, readFacts } from "./facts.js";
-import { foldManifest, gatherAcks, shardsBefore, tasksOf } from "./fold.js";
 import { noteFailure } from "./lease.js";
-import { type OpeningContext, prepareRecord } from "./opening.js";
-import { repeat } from "./repeat.js";
-import { needsListing } from "./shard-table.js";
-import { readHead, swapHead, type Versioned, writeGenerationRecord, writeManifest, writeMarker } from "./store.js";
+import { failureOf } from "./limits.js";
+import type { OpeningContext } from "./opening.js";
+import { invoke, open } from "./opening-steps.js";
+import { readHead, type Versioned, writeMarker } from "./store.js";
 import * as transitions from "./transitions.js";
+import { tryHead } from "./try-head.js";
+import { type Look, lookAtShards } from "./watch.js";
 
 /** Reads facts, decides, acts, until nothing is left to do. The session of task 0 has one, the supervisor another (R3). */
 export interface Coordinator extends OpeningContext {
@@ -52,13 +52,19 @@ export async function coordinate(
   reports: readonly FailureReport[],
   own: Progress | null,
 ): Promise<Coordinated> {
+  let look: Look | null = null;
   for (let step = 1; ; step++) {
     const { store, memory, decider } = coordinator;
     const read = await readFacts(store, memory.facts, reports).catch((error) => failCorrupt(coordinator, error));
-    const all = withOwn(read, own);
+    const all = { ...withOwn(read, own), look };
     const facts = isRefused(all.desired, memory) ? withoutRequest(all) : all;
     const decision = decide(facts, decider);
-    if (decision.kind === "nothing") {
+    if (decision.kind === "look" && own === null && step < stepsMax) {
+      look = await lookBehind(coordinator, facts, decision);
+      continue;
+    }
+    // A pipeline that sleeps has no sessions: one that is told so is on its way out.
+    if (decision.kind === "nothing" || decision.kind === "look") {
       if (facts !== all && own === null && memory.refused !== null) throw memory.refused.error;
       return { head: facts.head, facts, lookAgainAt: lookAgainAt(decision) };
     }
@@ -86,14 +92,22 @@ export async function coordinateInSession(coordinator: Coordinator, own: Progres
 async function failCorrupt(coordinator: Coordinator, error: unknown): Promise<never> {
   const cause = asStreamError(error);
   const head = cause.kind === "corrupt" ? await readHead(coordinator.store) : null;
-  if (head !== null && head.value.endedAt === null) {
+  if (head !== null && (head.value.endedAt === null || head.value.status === "suspended")) {
     const now = coordinator.store.clock.now();
-    const { generation, completed } = head.value;
-    const failure = { generation, at: now, task: null, kind: cause.kind, message: keptMessage(cause.message) };
-    const at = completed?.checkpointId ?? checkpointId(0);
-    await tryHead(coordinator, head.version, transitions.fail(head.value, { ...failure, checkpointId: at }, now));
+    const failure = { ...failureOf(head.value, keptMessage(cause.message), now), kind: cause.kind };
+    await tryHead(coordinator.store, head.version, transitions.fail(head.value, failure, now));
   }
   throw cause;
+}
+
+/** N3. */
+function lookBehind(
+  coordinator: Coordinator,
+  facts: Facts,
+  { checkpoint }: Extract<Decision, { readonly kind: "look" }>,
+): Promise<Look> {
+  invariant(facts.completed !== null, "N3: a pipeline that sleeps has a checkpoint");
+  return lookAtShards(coordinator, checkpoint, facts.completed);
 }
 
 function withOwn(facts: Facts, own: Progress | null): Facts {
@@ -112,7 +126,7 @@ const withoutRequest = (facts: Facts): Facts => ({
 async function perform(
   coordinator: Coordinator,
   facts: Facts,
-  decision: Exclude<Decision, { readonly kind: "nothing" }>,
+  decision: Exclude<Decision, { readonly kind: "nothing" | "look" }>,
 ): Promise<unknown> {
   if (decision.kind === "open") return open(coordinator, facts, decision);
   invariant(facts.head !== null && facts.record !== null, `${decision.kind} without a head`);
@@ -124,13 +138,13 @@ async function perform(
     case "invoke":
       return invoke(coordinator, head, facts.record, decision.task, decision.leaseVersion);
     case "trigger":
-      return tryHead(coordinator, version, transitions.trigger(head, decision.pending));
+      return tryHead(store, version, transitions.trigger(head, decision.pending));
     case "abort":
-      return tryHead(coordinator, version, transitions.abort(head, facts.now));
+      return tryHead(store, version, transitions.abort(head, facts.now));
     case "settle":
       // R7: no checkpoint follows whose completer would repair a missing marker.
       if (head.completed !== null) await writeMarker(store, head.incarnation, head.completed);
-      return tryHead(coordinator, version, transitions.settle(head, decision.status, facts.now));
+      return tryHead(store, version, transitions.settle(head, decision.status, facts.now));
     case "note":
       return noteFailure(
         store,
@@ -139,129 +153,6 @@ async function perform(
         facts.leases.get(decision.failure.task ?? coordinatorTask) ?? null,
       );
     case "fail":
-      return tryHead(coordinator, version, transitions.fail(head, decision.failure, facts.now));
+      return tryHead(store, version, transitions.fail(head, decision.failure, facts.now));
   }
-}
-
-/** True where it is known to be won. Lost, or without an answer: the facts are read again, and the item says (R5). */
-async function tryHead(coordinator: Coordinator, version: number | null, head: Head): Promise<boolean> {
-  try {
-    return (await swapHead(coordinator.store, version, head)).kind === "swapped";
-  } catch (error) {
-    if (!(error instanceof StreamError) || (error.kind !== "ambiguous" && error.kind !== "transient")) throw error;
-    return false;
-  }
-}
-
-/** B4, R1: fold, write, move the head, mark. */
-async function complete(coordinator: Coordinator, facts: Facts, pending: Pending): Promise<void> {
-  const { store, memory } = coordinator;
-  invariant(facts.head !== null && facts.record !== null, "R1: complete without a head");
-  const { version, value: head } = facts.head;
-  const acks = gatherAcks(facts.record, facts.acks, facts.completed, facts.leases);
-  invariant(acks !== null, "B4: complete without all acks");
-  const previous =
-    head.completed === null || facts.completed === null ? null : { ref: head.completed, manifest: facts.completed };
-  const listed = await listShards(coordinator, facts.record, facts, acks);
-  const manifest = foldManifest({
-    record: facts.record,
-    recordHash: head.generationRecord,
-    pending,
-    acks,
-    previous,
-    listed,
-  });
-  const ref = await writeManifest(store, manifest);
-  const next = transitions.complete(head, ref, facts.now);
-  invariant(next !== null, "R1: the facts were decided on, so its condition holds in them");
-  if (previous !== null && memory.markedSha256 !== previous.ref.sha256) {
-    await writeMarker(store, head.incarnation, previous.ref);
-  }
-  if (!(await tryHead(coordinator, version, next))) return;
-  memory.facts.completed = { hash: ref.sha256, manifest };
-  await writeMarker(store, head.incarnation, ref);
-  memory.markedSha256 = ref.sha256;
-}
-
-async function listShards(
-  coordinator: Coordinator,
-  record: GenerationRecord,
-  facts: Facts,
-  acks: Parameters<typeof needsListing>[1],
-): Promise<Readonly<Record<string, readonly LogShard[]>>> {
-  const listed: Record<string, readonly LogShard[]> = {};
-  const table = shardsBefore(record, facts.completed);
-  for (const [name, source] of coordinator.plan.sources) {
-    const before = table[name];
-    if (before === undefined || !needsListing(before, acks, name)) continue;
-    const stream = coordinator.bindStream(source.config.stream);
-    listed[name] = await repeat(coordinator.store.clock, () => coordinator.log.shards(stream));
-  }
-  return listed;
-}
-
-/** R2: the record first, under its hash; then the head; then the sessions. */
-async function open(
-  coordinator: Coordinator,
-  facts: Facts,
-  decision: Extract<Decision, { readonly kind: "open" }>,
-): Promise<void> {
-  const { store } = coordinator;
-  invariant(facts.desired !== null, "a generation is opened because somebody wants it");
-  const head = facts.head?.value ?? null;
-  const incarnation = head?.incarnation ?? Buffer.from(store.clock.random(6)).toString("hex");
-  const opening = { reason: decision.reason, origin: decision.origin, incarnation };
-  const record = await prepareRecord(coordinator, head, facts.record, facts.desired, opening).catch((error) =>
-    cannotOpen(coordinator, facts, decision.failure, error),
-  );
-  if (record === null) return;
-  const generationRecord = await writeGenerationRecord(store, record);
-  const at = { generationRecord, origin: decision.origin, now: facts.now, failure: decision.failure };
-  const next = head === null ? transitions.createHead(incarnation, at) : transitions.openGeneration(head, at);
-  await tryHead(coordinator, facts.head?.version ?? null, next);
-  const after = await readFacts(store, coordinator.memory.facts, []);
-  // The item says whether our opening stands; invoking twice does no harm (R4), not at all costs ten seconds.
-  if (after.head?.value.generationRecord !== generationRecord || after.record === null) return;
-  for (const task of tasksOf(after.record))
-    await invoke(coordinator, after.head.value, after.record, task, after.leases.get(task)?.version ?? 0);
-}
-
-/** A restart that cannot be is the pipeline's failure; a start that a person asked for is theirs to hear of, and fences nothing (R2). */
-async function cannotOpen(
-  coordinator: Coordinator,
-  facts: Facts,
-  failure: Failure | null,
-  error: unknown,
-): Promise<null> {
-  const cause = asStreamError(error);
-  if (facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
-  if (failure === null) {
-    coordinator.memory.refused = { requestId: facts.desired?.request?.id ?? "", error: cause };
-    return null;
-  }
-  const why = { ...failure, kind: cause.kind, message: `${cause.message} (after: ${failure.message})` };
-  await tryHead(coordinator, facts.head.version, transitions.fail(facts.head.value, why, facts.now));
-  return null;
-}
-
-/**
- * P4: by the generation's version, which need not be that of the code that decides. An invocation that is lost is made again by
- * whoever finds the lease free (R5).
- */
-async function invoke(
-  coordinator: Coordinator,
-  head: Head,
-  record: GenerationRecord,
-  task: TaskId,
-  leaseVersion: number,
-): Promise<void> {
-  const { store, functions } = coordinator;
-  const invocation = {
-    pipeline: store.pipeline,
-    incarnation: head.incarnation,
-    generation: head.generation,
-    task,
-    leaseVersion,
-  };
-  await repeat(store.clock, () => functions.invokeTask(record.functionVersion, invocation));
 }

@@ -1,12 +1,14 @@
 import type { CheckpointRef, Pending } from "../model/checkpoints.js";
-import type { Failure, GenerationRecord, Head, Lease, Progress } from "../model/head.js";
+import type { Failure, GenerationRecord, Head, Lease } from "../model/head.js";
 import { checkpointId, type Millis, millis, type TaskId } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
+import { decideAsleep } from "./asleep.js";
 import type { Facts } from "./facts.js";
 import { findFailure, isOnlyReported } from "./failures.js";
 import { gatherAcks, tasksOf } from "./fold.js";
+import { failureOf, openingLimit, sessionLimit } from "./limits.js";
 import { decideRestart } from "./restart.js";
-import { childless } from "./shard-table.js";
+import { decideTrigger } from "./triggers.js";
 
 /** What is to be done next. Carried out by compare-and-set: any two may try, one wins, the other observes (R3). */
 export type Decision =
@@ -24,7 +26,9 @@ export type Decision =
   | { readonly kind: "abort"; readonly pending: Pending }
   | { readonly kind: "trigger"; readonly pending: Pending }
   | { readonly kind: "settle"; readonly status: "suspended" | "stopped" | "finished" }
-  | { readonly kind: "invoke"; readonly task: TaskId; readonly leaseVersion: number };
+  | { readonly kind: "invoke"; readonly task: TaskId; readonly leaseVersion: number }
+  /** N3: at the shards of a pipeline that sleeps. What it finds is a fact of the next decision. */
+  | { readonly kind: "look"; readonly checkpoint: CheckpointRef };
 
 /** Who decides: only code of the generation's version completes its checkpoints, and opens only what `desired` names (P4). */
 export interface Decider {
@@ -34,8 +38,6 @@ export interface Decider {
 
 /** A free lease that nobody takes for so long was invoked in vain (R5). */
 export const untakenMillis = 10_000;
-/** A checkpoint waits while a task has uncommitted output of more completed checkpoints than this (B1). */
-export const uncommittedMax = 2;
 
 const nothing: Decision = { kind: "nothing", until: null };
 
@@ -50,8 +52,10 @@ export function decide(facts: Facts, me: Decider): Decision {
     // P4: code of another version goes on with what runs until the opening, so that one that cannot be fences nothing (R2).
     if (opened.kind === "open") return opened;
   }
+  if (head.status === "suspended") return decideAsleep(facts, head, me);
   if (head.status === "failed" || head.endedAt !== null) return nothing;
   return (
+    decideLimit(facts, head) ??
     decideFailure(facts, head, me) ??
     decidePending(facts, head, me) ??
     decideEnd(facts, head) ??
@@ -77,6 +81,12 @@ function opening(
   return { kind: "open", reason, origin, failure };
 }
 
+/** Sessions that follow each other too fast: the pipeline rests, whatever else there is to do. */
+function decideLimit(facts: Facts, head: Head): Decision | null {
+  const limit = sessionLimit(facts.leases, facts.now);
+  return limit === null ? null : { kind: "fail", failure: failureOf(head, limit, facts.now) };
+}
+
 /** R4: each failure opens a generation, from what is complete; the restart strategy says when, or that no restart can help. */
 function decideFailure(facts: Facts, head: Head, me: Decider): Decision | null {
   const failure = findFailure(facts, head, me.settings);
@@ -87,8 +97,12 @@ function decideFailure(facts: Facts, head: Head, me: Decider): Decision | null {
       return { kind: "fail", failure };
     case "wait":
       return isOnlyReported(facts, head) ? { kind: "note", failure } : { kind: "nothing", until: restart.until };
-    case "now":
-      return opening(facts, me, "failure", head.completed, failure);
+    case "now": {
+      const limit = openingLimit(head, facts.now);
+      if (limit === null) return opening(facts, me, "failure", head.completed, failure);
+      const message = `${limit}; the last failure: ${failure.message}`;
+      return { kind: "fail", failure: { ...failureOf(head, message, facts.now), task: failure.task } };
+    }
   }
 }
 
@@ -113,65 +127,6 @@ function decideEnd(facts: Facts, head: Head): Decision | null {
     return holder?.kind === "done" && holder.committed >= (counted.get(task) ?? checkpointId(0));
   });
   return settled ? { kind: "settle", status: endOf[head.status] } : null;
-}
-
-/** B1. */
-function decideTrigger(facts: Facts, head: Head, settings: PlanSettings): Decision | null {
-  if (head.status !== "running" || head.pending !== null || facts.record === null) return null;
-  const why = triggerReason(facts, head, settings, tasksOf(facts.record));
-  if (why === null) return null;
-  return {
-    kind: "trigger",
-    pending: {
-      checkpointId: head.nextCheckpointId,
-      savepoint: null,
-      andThen: why.andThen,
-      alignment: settings.alignment,
-      reason: why.reason,
-      triggeredAt: facts.now,
-    },
-  };
-}
-
-function triggerReason(
-  facts: Facts,
-  head: Head,
-  settings: PlanSettings,
-  tasks: readonly TaskId[],
-): Pick<Pending, "andThen" | "reason"> | null {
-  const progress = tasks.flatMap((task) => facts.progress.get(task) ?? []);
-  const held = tasks.every((task) => facts.leases.get(task)?.value.holder.kind === "held");
-  if (!held) return null;
-  if (facts.desired?.state === "stopped") return { andThen: "stop", reason: "user" };
-  if (progress.length === tasks.length && progress.every((task) => task.sourcesFinished)) {
-    return { andThen: "finish", reason: "end" };
-  }
-  if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
-  const due = head.lastTriggeredAt + settings.interval <= facts.now && head.settledAt + settings.minPause <= facts.now;
-  const changed =
-    progress.some((task) => task.changed) || isBehind(facts, head, progress) || isSilent(facts, settings, progress);
-  const behind = progress.some((task) => task.uncommitted > uncommittedMax);
-  return due && changed && !behind ? { andThen: "continue", reason: "interval" } : null;
-}
-
-/** What only another checkpoint brings forward: a cut for one that was aborted, and shards whose children an old list did not show. */
-function isBehind(facts: Facts, head: Head, progress: readonly Progress[]): boolean {
-  const completed = head.completed?.checkpointId ?? checkpointId(0);
-  return (
-    progress.some((task) => task.epoch > completed) ||
-    Object.values(facts.completed?.shards ?? {}).some((source) => childless(source).length > 0)
-  );
-}
-
-/**
- * R4: a session that has told how far it is, and says nothing any more, is asked for a checkpoint: one that is dead, and whose end
- * nobody heard of, is learnt of by its time-out. One that restores has said nothing yet, and is left alone.
- */
-function isSilent(facts: Facts, settings: PlanSettings, progress: readonly Progress[]): boolean {
-  return progress.some((task) => {
-    const holder = facts.leases.get(task.task)?.value.holder;
-    return holder?.kind === "held" && holder.session === task.session && task.at + settings.timeout < facts.now;
-  });
 }
 
 /** R5: an invocation may be lost; whoever finds a lease free for long invokes its task again. */

@@ -3,6 +3,7 @@ import type { Desired, FailureReport, GenerationRecord, Head, Lease, Progress } 
 import type { Millis, TaskId } from "../model/ids.js";
 import { tasksOf } from "./fold.js";
 import * as store from "./store.js";
+import type { Look } from "./watch.js";
 
 /** All that a decision rests on, read in one go: the head first, so that whatever is decided is from a version no newer than the rest. */
 export interface Facts {
@@ -18,6 +19,8 @@ export interface Facts {
   /** The manifest of `head.completed`. */
   readonly completed: Manifest | null;
   readonly reports: readonly FailureReport[];
+  /** What the supervisor found behind the positions of a pipeline that sleeps, once it has looked (N3). */
+  readonly look: Look | null;
 }
 
 /** What stays the same under a name, kept between two readings of the facts. */
@@ -35,12 +38,13 @@ export async function readFacts(
 ): Promise<Facts> {
   const head = await store.readHead(from);
   const desired = (await store.readDesired(from))?.value ?? null;
-  const base = { now: from.clock.now(), desired, head, reports };
+  const base = { now: from.clock.now(), desired, head, reports, look: null };
   if (head === null)
     return { ...base, record: null, leases: new Map(), progress: new Map(), acks: [], completed: null };
   const { incarnation, generation, pending } = head.value;
   const record = await cachedRecord(from, cache, head.value);
-  const tasks = tasksOf(record);
+  // One that sleeps has no sessions: what its last ones left is of no interest.
+  const tasks = head.value.status === "suspended" ? [] : tasksOf(record);
   const [leases, progress, acks, completed] = await Promise.all([
     Promise.all(tasks.map((task) => store.readLease(from, incarnation, generation, task))),
     Promise.all(tasks.map((task) => store.readProgress(from, incarnation, generation, task))),

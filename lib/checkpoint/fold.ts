@@ -4,6 +4,7 @@ import type { GenerationRecord, Lease } from "../model/head.js";
 import { type Millis, millis, type Sha256, type TaskId, taskId } from "../model/ids.js";
 import type { ShardTable } from "../model/shards.js";
 import type { LogShard } from "../ports/log.js";
+import { readFurther } from "./retention.js";
 import { foldShards } from "./shard-table.js";
 
 /** All tasks of a generation, coordinator first. */
@@ -73,13 +74,19 @@ export function foldManifest(input: FoldInput): Manifest {
   };
 }
 
-/** K3: the table of the completed manifest; of sources that it does not know, the generation record's (P0). */
+/**
+ * K3: the table of the completed manifest; of sources that it does not know, the generation record's (P0). What was read while the
+ * pipeline slept stands in the record alone (N3), until the generation's own first checkpoint.
+ */
 export function shardsBefore(record: GenerationRecord, previous: Manifest | null): ShardTable {
   invariant(
     previous !== null || record.shards !== null,
     "P0: neither a checkpoint nor the generation record has a shard table",
   );
-  return { ...record.shards, ...previous?.shards };
+  const known = { ...record.shards, ...previous?.shards };
+  return previous !== null && previous.generation !== record.generation
+    ? readFurther(known, record.readTo ?? null)
+    : known;
 }
 
 function earliest(times: readonly (Millis | null)[]): Millis | null {

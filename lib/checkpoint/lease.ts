@@ -2,6 +2,7 @@ import { canonicalJson } from "../model/canonical-json.js";
 import { StreamError } from "../model/errors.js";
 import type { Failure, GenerationRecord, Head, Invocation, Lease } from "../model/head.js";
 import { type CheckpointId, coordinatorTask, type Millis, type SessionId } from "../model/ids.js";
+import { countOne, noneYet } from "./limits.js";
 import { type CheckpointStore, readGenerationRecord, readHead, readLease, swapLease, type Versioned } from "./store.js";
 
 /** A session that runs: its lease, and the head and generation it runs in. */
@@ -53,6 +54,7 @@ export async function claimLease(store: CheckpointStore, invocation: Invocation,
     generation: invocation.generation,
     task: invocation.task,
     ack: before.lease?.value.ack ?? null,
+    sessions: countOne(before.lease?.value.sessions ?? null, store.clock.now()),
     holder: {
       kind: "held",
       session: me.session,
@@ -193,6 +195,7 @@ export async function noteFailure(
     generation: head.generation,
     task: failure.task ?? coordinatorTask,
     ack: lease?.value.ack ?? null,
+    sessions: lease?.value.sessions ?? noneYet(store.clock.now()),
     holder: { kind: "failed", session, failure: failure.kind, message: failure.message },
   };
   await attemptSwap(store, head.incarnation, lease?.version ?? null, failed);

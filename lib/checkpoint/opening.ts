@@ -1,16 +1,22 @@
 import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
 import { asStreamError, StreamError } from "../model/errors.js";
-import type { Desired, GenerationRecord, Head } from "../model/head.js";
+import type { Desired, GenerationRecord, Head, ReadTimes } from "../model/head.js";
 import { generation, type Millis, millis } from "../model/ids.js";
 import type { ShardTable, SourceTable } from "../model/shards.js";
 import { hasState, type Plan } from "../pipeline/plan.js";
 import type { Source } from "../pipeline/source.js";
 import type { Log } from "../ports/log.js";
 import { checkOperators } from "../state/snapshot-reader.js";
+import { checkRestorable } from "./history.js";
+import { checkNeverRan } from "./incarnations.js";
+import { checkPrepared } from "./prepared.js";
 import { repeat } from "./repeat.js";
-import { childless, firstTable } from "./shard-table.js";
+import { readFurther } from "./retention.js";
+import { firstTable } from "./shard-table.js";
 import { type CheckpointStore, readManifest } from "./store.js";
+import { checkSameStream, describeStream, lossAfterEnd, lossAtPositions, type SourceStream } from "./streams.js";
 import { sameRef } from "./transitions.js";
+import { watchedFrom } from "./watch.js";
 
 export interface OpeningContext {
   readonly store: CheckpointStore;
@@ -29,7 +35,8 @@ export function operatorsOf(plan: Plan): readonly string[] {
 /**
  * The record of the next generation. What is wrong with the restore is found here, before the opening, so that it fences nothing.
  *
- * @throws StreamError `invalid`: state of an unknown operator (P2), a stream that is absent or was made anew; `corrupt`: P3
+ * @throws StreamError `invalid`: state of an unknown operator (P2), output for an unknown sink (C2), a stream that is absent or was made anew, a position
+ *   past its retention (P1), a checkpoint that is no longer kept (G3), a head that was lost (R7); `corrupt`: P3
  */
 export async function prepareRecord(
   context: OpeningContext,
@@ -44,9 +51,15 @@ export async function prepareRecord(
 ): Promise<GenerationRecord> {
   const { plan, store } = context;
   const { origin, incarnation } = opening;
+  if (head === null) await checkNeverRan(store);
+  if (head !== null && origin !== null) await checkRestorable(store, head, origin);
   const manifest = origin === null ? null : await readManifest(store, incarnation, origin);
   const dropped = droppedState(previous, desired, origin);
-  if (manifest !== null) checkState(plan, manifest, dropped);
+  if (manifest !== null) {
+    checkState(plan, manifest, dropped);
+    await checkPrepared(store, plan, manifest);
+  }
+  const readTo = (await watchedFrom(store, origin)) ?? readToBefore(previous, origin);
   return {
     format: 1,
     pipeline: store.pipeline,
@@ -59,7 +72,8 @@ export async function prepareRecord(
     functionVersion: desired.code.functionVersion,
     library: context.library,
     stages: [{ name: "main", tasks: plan.settings.parallelism, operators: operatorsOf(plan) }],
-    shards: await resolveStarts(context, previous, manifest),
+    shards: await resolveStarts(context, previous, readFurther(manifest?.shards ?? {}, readTo)),
+    readTo,
     dropped,
     sinks: desired.request?.sinks ?? previous?.sinks ?? {},
   };
@@ -90,63 +104,41 @@ function droppedState(
   return sameRef(previous?.origin ?? null, origin) ? [...new Set([...asked, ...(previous?.dropped ?? [])])] : asked;
 }
 
+/** N3: the generation before may have been opened from the same checkpoint, and have failed before its own first one. */
+const readToBefore = (previous: GenerationRecord | null, origin: CheckpointRef | null): ReadTimes | null =>
+  previous !== null && sameRef(previous.origin, origin) ? (previous.readTo ?? null) : null;
+
 /** P0: a source that no checkpoint knows starts where it says; once resolved, later generations copy it. */
 async function resolveStarts(
   context: OpeningContext,
   previous: GenerationRecord | null,
-  manifest: Manifest | null,
+  restored: ShardTable,
 ): Promise<ShardTable | null> {
   const tables: Record<string, SourceTable> = {};
   for (const [name, source] of context.plan.sources) {
     const stream = await describeStream(context, name, source);
-    const known = manifest?.shards[name] ?? previous?.shards?.[name];
-    if (known !== undefined) {
-      checkSameStream(name, known, stream);
-      checkFinished(name, known, stream);
-    }
-    if (manifest?.shards[name] !== undefined) continue;
-    tables[name] = isStart(known, source, stream) ? known : await resolveStart(context, source, stream);
+    const known = restored[name] ?? previous?.shards?.[name];
+    if (known !== undefined) checkSameStream(known, stream);
+    const isResolved = restored[name] !== undefined || isStart(known, source, stream);
+    if (known !== undefined && isResolved) await checkPositions(context, known, stream);
+    if (restored[name] !== undefined) continue;
+    tables[name] = known !== undefined && isResolved ? known : await resolveStart(context, source, stream);
   }
   return Object.keys(tables).length === 0 ? null : tables;
 }
 
-type FoundStream = Extract<Awaited<ReturnType<Log["describe"]>>, { readonly kind: "found" }>;
-
-async function describeStream(context: OpeningContext, name: string, source: Source<unknown>): Promise<FoundStream> {
-  const stream = context.bindStream(source.config.stream);
-  const found = await repeat(context.store.clock, () => context.log.describe(stream));
-  if (found.kind === "found") return found;
-  throw new StreamError(
-    "invalid",
-    `source "${name}": there is no stream "${stream}"; create it, or bind "${source.config.stream}" to another name`,
-  );
-}
-
-function checkSameStream(name: string, known: SourceTable, stream: FoundStream): void {
-  if (known.streamArn === stream.arn && known.createdAt === stream.createdAt) return;
-  throw new StreamError(
-    "invalid",
-    `source "${name}": the stream ${stream.arn} is not the one that the checkpoint has positions in (made ${new Date(known.createdAt).toISOString()}, this one ${new Date(stream.createdAt).toISOString()}): its sequence numbers mean nothing here; bind the old stream, or start under another pipeline name`,
-  );
-}
-
-/** P1: what follows the end of a shard is in its children; where none is in yet, the end's readTo says whether it is all there. */
-function checkFinished(name: string, known: SourceTable, stream: FoundStream): void {
-  for (const { shardId, at } of childless(known)) {
-    if (at.kind !== "finished" || at.readTo + stream.retentionMillis >= stream.serverNow) continue;
-    throw new StreamError(
-      "invalid",
-      `source "${name}", shard ${shardId}: it was read to its end, and what followed it is past the retention of ${stream.retentionMillis / 3_600_000} h of ${stream.arn} (read up to ${new Date(at.readTo).toISOString()}, it is ${new Date(stream.serverNow).toISOString()}): records may be gone (P1)`,
-    );
-  }
+/** P1: what may be gone is found before anything is fenced. */
+async function checkPositions(context: OpeningContext, known: SourceTable, stream: SourceStream): Promise<void> {
+  const loss = lossAfterEnd(known, stream) ?? (await lossAtPositions(context, known, stream));
+  if (loss !== null) throw loss;
 }
 
 /** Before a stream was made it had no records: an earlier start is its beginning, and nothing before it can be missing (P1). */
-const startIn = (stream: FoundStream, start: "horizon" | Millis): "horizon" | Millis =>
+const startIn = (stream: SourceStream, start: "horizon" | Millis): "horizon" | Millis =>
   start === "horizon" ? start : millis(Math.max(start, stream.createdAt));
 
 /** Resolved once, and copied (P0), unless the pipeline now says another start, and there is no checkpoint. */
-function isStart(known: SourceTable | undefined, source: Source<unknown>, stream: FoundStream): known is SourceTable {
+function isStart(known: SourceTable | undefined, source: Source<unknown>, stream: SourceStream): boolean {
   const { start } = source.config;
   if (known === undefined) return false;
   return start === "latest" ? known.start !== "horizon" : known.start === startIn(stream, start);
@@ -156,7 +148,7 @@ function isStart(known: SourceTable | undefined, source: Source<unknown>, stream
 async function resolveStart(
   context: OpeningContext,
   source: Source<unknown>,
-  stream: FoundStream,
+  stream: SourceStream,
 ): Promise<SourceTable> {
   const { start } = source.config;
   const resolved = start === "latest" ? stream.serverNow : startIn(stream, start);

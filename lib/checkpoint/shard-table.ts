@@ -2,6 +2,7 @@ import type { Ack } from "../model/checkpoints.js";
 import { invariant } from "../model/errors.js";
 import { millis } from "../model/ids.js";
 import type { Position, ShardEntry, ShardTable, SourceTable } from "../model/shards.js";
+import { filePath } from "../pipeline/source.js";
 import type { LogShard } from "../ports/log.js";
 
 // K3. The table is kept whole in every manifest; what the fold adds or drops depends on the table, the acks and a list of
@@ -48,8 +49,9 @@ export function needsListing(source: SourceTable, acks: readonly Ack[], name: st
   );
 }
 
-/** Shards that were read to their end and none of whose children is in yet. */
+/** Shards that were read to their end and none of whose children is in yet. The end of a file is no such end. */
 export function childless(source: SourceTable): readonly ShardEntry[] {
+  if (filePath(source.streamArn) !== null) return [];
   return source.shards.filter(
     (entry) => entry.at.kind === "finished" && !source.shards.some((other) => other.parents.includes(entry.shardId)),
   );
@@ -102,7 +104,10 @@ function childStart(source: SourceTable, shard: LogShard, known: ReadonlyMap<str
   return { kind: "timestamp", at: source.start, readTo };
 }
 
-/** K3: the stream no longer lists it, and at least one and every listed child is in. */
+/**
+ * K3: the stream no longer lists it, and at least one and every listed child is in. A list that is older than the shard does not
+ * have it either: only one with a shard that came out of it says that it is gone. Else it would come back with the next list.
+ */
 function mayLeave(
   entry: ShardEntry,
   table: readonly ShardEntry[],
@@ -113,7 +118,19 @@ function mayLeave(
   const known = new Set(table.map((other) => other.shardId));
   const childrenIn = table.some((other) => other.parents.includes(entry.shardId));
   const children = listed.filter((shard) => shard.parents.includes(entry.shardId));
-  return childrenIn && children.every((child) => known.has(child.shardId));
+  return childrenIn && children.every((child) => known.has(child.shardId)) && hasDescendant(entry, table, listed);
+}
+
+/** Whether a shard is listed that came out of this one, by any number of splits and merges. */
+function hasDescendant(entry: ShardEntry, table: readonly ShardEntry[], listed: readonly LogShard[]): boolean {
+  const out = new Set([entry.shardId]);
+  for (let before = 0; before < out.size; ) {
+    before = out.size;
+    for (const { shardId, parents } of [...table, ...listed]) {
+      if (parents.some((parent) => out.has(parent))) out.add(shardId);
+    }
+  }
+  return listed.some(({ shardId }) => shardId !== entry.shardId && out.has(shardId));
 }
 
 const describe = (shard: LogShard) => ({

@@ -1,6 +1,6 @@
 import type { Ack, CheckpointRef, Manifest } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
-import type { Desired, GenerationRecord, Head, Lease, Progress } from "../model/head.js";
+import type { Desired, GenerationRecord, Head, Lease, Progress, Watch } from "../model/head.js";
 import type { CheckpointId, Generation, Sha256, TaskId } from "../model/ids.js";
 import { sha256 } from "../model/sha256.js";
 import type { Blobs } from "../ports/blobs.js";
@@ -29,6 +29,7 @@ export const documentInlineMax = 64 * 1024;
 
 const headMembers = ["incarnation", "generation", "generationRecord", "status", "nextCheckpointId"] as const;
 const ackMembers = ["generation", "checkpointId", "task", "snapshot", "positions", "committables"] as const;
+const recordMembers = ["pipeline", "generation", "fingerprint", "stages"] as const;
 const manifestMembers = ["pipeline", "incarnation", "checkpointId", "shards", "tasks"] as const;
 
 export const readHead = (store: CheckpointStore): Promise<Versioned<Head> | null> =>
@@ -44,6 +45,13 @@ export const readDesired = (store: CheckpointStore): Promise<Versioned<Desired> 
 
 export const swapDesired = (store: CheckpointStore, expected: number | null, desired: Desired): Promise<Swapped> =>
   store.registers.swap(at(store, names.desiredName), expected, encodeDocument(desired));
+
+export const readWatch = (store: CheckpointStore): Promise<Versioned<Watch> | null> =>
+  readRegister(store, names.watchName, (text, where) => decodeDocument<Watch>(text, where, ["checkpoint", "readTo"]));
+
+/** By compare-and-set: what an old look says late must not take the place of what a newer one said. */
+export const swapWatch = (store: CheckpointStore, expected: number | null, watch: Watch): Promise<Swapped> =>
+  store.registers.swap(at(store, names.watchName), expected, encodeDocument(watch));
 
 export const readLease = (
   store: CheckpointStore,
@@ -86,22 +94,31 @@ export const putProgress = (store: CheckpointStore, incarnation: string, progres
     encodeDocument(progress),
   );
 
-/** R6: written first, under its hash; the head selects it. */
+/** R6, R7: written first, under its hash, and copied into the bucket; the head selects it. */
 export async function writeGenerationRecord(store: CheckpointStore, record: GenerationRecord): Promise<Sha256> {
   const text = encodeDocument(record);
   const hash = sha256(text);
-  await createFact(store, names.generationRecordName(record.incarnation, record.generation, hash), text);
+  const { incarnation, generation } = record;
+  const key = names.generationRecordKey(store.pipeline, incarnation, generation, hash);
+  await repeat(store.clock, () => store.blobs.put(key, Buffer.from(text, "utf8")));
+  await createFact(store, names.generationRecordName(incarnation, generation, hash), text);
   return hash;
 }
 
+/** P3: the record, once its bytes have the hash that names it. */
 export async function readGenerationRecord(
   store: CheckpointStore,
   head: Pick<Head, "incarnation" | "generation" | "generationRecord">,
 ): Promise<GenerationRecord> {
-  const name = names.generationRecordName(head.incarnation, head.generation, head.generationRecord);
-  const text = await mustRead(store, name);
-  checkHash(text, head.generationRecord, name);
-  return decodeDocument<GenerationRecord>(text, name, ["pipeline", "generation", "fingerprint", "stages"]);
+  const { incarnation, generation, generationRecord } = head;
+  const name = names.generationRecordName(incarnation, generation, generationRecord);
+  const key = names.generationRecordKey(store.pipeline, incarnation, generation, generationRecord);
+  const text = await readHashed(store, { name, key, sha256: generationRecord });
+  if (text !== null) return decodeDocument<GenerationRecord>(text, name, recordMembers);
+  throw new StreamError(
+    "corrupt",
+    `${store.pipeline}: ${name} is gone or changed, and so is its copy ${key} (SHA-256 ${generationRecord}); bring one of them back from a backup`,
+  );
 }
 
 export async function writeAck(store: CheckpointStore, incarnation: string, ack: Ack): Promise<void> {
@@ -130,8 +147,12 @@ export async function readAck(
 ): Promise<Ack | null> {
   const name = names.ackName(incarnation, generation, checkpointId, task);
   const found = await repeat(store.clock, () => store.registers.read(at(store, name)));
-  return found === null ? null : decodeDocument<Ack>(await resolve(store, name, found.body), name, ackMembers);
+  return found === null ? null : decodeAck(store, name, found.body);
 }
+
+/** The ack in an item's body. */
+export const decodeAck = async (store: CheckpointStore, name: string, body: string): Promise<Ack> =>
+  decodeDocument<Ack>(await resolveBody(store, name, body), name, ackMembers);
 
 /** All acks of a checkpoint. */
 export async function listAcks(
@@ -142,11 +163,7 @@ export async function listAcks(
 ): Promise<readonly Ack[]> {
   const prefix = names.ackPrefix(incarnation, generation, checkpointId);
   const found = await repeat(store.clock, () => store.registers.list(store.pipeline, prefix));
-  return Promise.all(
-    found.map(async ({ name, register }) =>
-      decodeDocument<Ack>(await resolve(store, name, register.body), name, ackMembers),
-    ),
-  );
+  return Promise.all(found.map(({ name, register }) => decodeAck(store, name, register.body)));
 }
 
 /** R6, R7: the manifest under its hash, and its copy in the bucket. Both stand before R1. */
@@ -167,22 +184,35 @@ export async function writeManifest(store: CheckpointStore, manifest: Manifest):
 /** P3: the manifest, once its bytes have the hash that names it. */
 export async function readManifest(store: CheckpointStore, incarnation: string, ref: CheckpointRef): Promise<Manifest> {
   const name = names.manifestName(incarnation, ref);
-  const found = await repeat(store.clock, () => store.registers.read(at(store, name)));
-  const text = found === null ? null : await resolve(store, name, found.body).catch(() => null);
-  if (text !== null && sha256(text) === ref.sha256) return decodeDocument<Manifest>(text, name, manifestMembers);
-  return readManifestCopy(store, incarnation, ref);
-}
-
-/** R7: the copy in the bucket stands in for an item that is gone or changed. */
-async function readManifestCopy(store: CheckpointStore, incarnation: string, ref: CheckpointRef): Promise<Manifest> {
   const key = names.manifestKey(store.pipeline, incarnation, ref);
-  const bytes = await repeat(store.clock, () => store.blobs.get(key));
-  const text = bytes === null ? null : Buffer.from(bytes).toString("utf8");
-  if (text !== null && sha256(text) === ref.sha256) return decodeDocument<Manifest>(text, key, manifestMembers);
+  const text = await readHashed(store, { name, key, sha256: ref.sha256 });
+  if (text !== null) return decodeManifest(text, name);
   throw new StreamError(
     "corrupt",
-    `pipeline "${store.pipeline}": the manifest of checkpoint ${ref.checkpointId} is gone or changed, in the item ${names.manifestName(incarnation, ref)} and in its copy ${key} (SHA-256 ${ref.sha256}); bring one of them back from a backup`,
+    `pipeline "${store.pipeline}": the manifest of checkpoint ${ref.checkpointId} is gone or changed, in the item ${name} and in its copy ${key} (SHA-256 ${ref.sha256}); bring one of them back from a backup`,
   );
+}
+
+export const decodeManifest = (text: string, where: string): Manifest =>
+  decodeDocument<Manifest>(text, where, manifestMembers);
+
+/** R7: the copy in the bucket stands in for an item that is gone or changed. Null where it is, too. */
+async function readHashed(
+  store: CheckpointStore,
+  fact: { readonly name: string; readonly key: string; readonly sha256: Sha256 },
+): Promise<string | null> {
+  const found = await repeat(store.clock, () => store.registers.read(at(store, fact.name)));
+  const text = found === null ? null : await resolveBody(store, fact.name, found.body).catch(unlessPassing);
+  if (text !== null && sha256(text) === fact.sha256) return text;
+  const bytes = await repeat(store.clock, () => store.blobs.get(fact.key));
+  const copy = bytes === null ? null : Buffer.from(bytes).toString("utf8");
+  return copy !== null && sha256(copy) === fact.sha256 ? copy : null;
+}
+
+/** What passes says nothing of the bytes. */
+function unlessPassing(error: unknown): null {
+  if (error instanceof StreamError && error.kind === "corrupt") return null;
+  throw error;
 }
 
 /** R7: after R1, so that the bucket alone tells which checkpoints are complete. */
@@ -211,13 +241,6 @@ async function createFact(store: CheckpointStore, name: string, text: string): P
   }
 }
 
-async function mustRead(store: CheckpointStore, name: string): Promise<string> {
-  const found = await repeat(store.clock, () => store.registers.read(at(store, name)));
-  if (found === null)
-    throw new StreamError("corrupt", `${store.pipeline}: ${name} is gone, although the head refers to it`);
-  return found.body;
-}
-
 const pointerMark = '{"~object":';
 
 const pointerTo = (key: string, text: string): string =>
@@ -229,7 +252,12 @@ async function byReferenceWhereLong(store: CheckpointStore, key: string, text: s
   return pointerTo(key, text);
 }
 
-async function resolve(store: CheckpointStore, name: string, body: string): Promise<string> {
+/** The object that holds a document instead of its item; null where the item does. */
+export const objectOf = (body: string, name: string): string | null =>
+  body.startsWith(pointerMark) ? parsePointer(body, name)["~object"] : null;
+
+/** The text of a document, wherever it lies. @throws StreamError `corrupt` where it is gone or changed */
+export async function resolveBody(store: CheckpointStore, name: string, body: string): Promise<string> {
   if (!body.startsWith(pointerMark)) return body;
   const pointer = parsePointer(body, name);
   const bytes = await repeat(store.clock, () => store.blobs.get(pointer["~object"]));

@@ -1,13 +1,23 @@
 import type { CheckpointRef, Pending } from "../model/checkpoints.js";
 import { invariant } from "../model/errors.js";
-import { type Failure, failuresMax, type Head, type Status } from "../model/head.js";
-import { checkpointId, type Generation, generation, type Millis, millis, type Sha256 } from "../model/ids.js";
+import { type Failure, failuresMax, type GenerationRecord, type Head, type Status } from "../model/head.js";
+import {
+  type CheckpointId,
+  checkpointId,
+  type Generation,
+  generation,
+  type Millis,
+  millis,
+  type Sha256,
+} from "../model/ids.js";
+import { countOne } from "./limits.js";
 
 // The head's transitions, pure. Each is carried out by compare-and-set from the version that was read, so that its condition
 // holds at the moment of the change (section 3: "under the condition X").
 
 export interface Opening {
   readonly generationRecord: Sha256;
+  readonly reason: GenerationRecord["reason"];
   readonly origin: CheckpointRef | null;
   readonly now: Millis;
   readonly failure: Failure | null;
@@ -21,12 +31,14 @@ export function createHead(incarnation: string, opening: Opening): Head {
     generation: generation(1),
     generationRecord: opening.generationRecord,
     openedAt: opening.now,
+    openings: countOne(null, opening.now),
     origin: null,
     pending: null,
     completed: null,
     lastTriggeredAt: millis(0),
     settledAt: opening.now,
     endedAt: null,
+    idleSince: null,
     nextCheckpointId: checkpointId(1),
     status: "running",
     consecutiveAborts: 0,
@@ -45,7 +57,11 @@ export function openGeneration(head: Head, opening: Opening): Head {
     generation: nextGeneration(head),
     generationRecord: opening.generationRecord,
     openedAt: opening.now,
+    // What a person asked for begins anew: what was before must not count against it.
+    openings: countOne(isByItself(opening) ? (head.openings ?? null) : null, opening.now),
     settledAt: opening.now,
+    // Whatever woke the pipeline, or whoever started it: it is idle from now on at the earliest (N2).
+    idleSince: opening.reason === "failure" && !leaves ? (head.idleSince ?? null) : null,
     origin: opening.origin,
     pending: null,
     completed: opening.origin,
@@ -53,9 +69,16 @@ export function openGeneration(head: Head, opening: Opening): Head {
     status: "running",
     consecutiveAborts: 0,
     left: leaves && head.completed !== null ? [...head.left, head.completed] : head.left,
-    // A life that a person began has no failures yet: the series of the one before must not count against it.
-    failures: opening.failure === null ? [] : withFailure(head.failures, opening.failure),
+    failures: failuresAfter(head, opening),
   };
+}
+
+const isByItself = ({ reason }: Opening): boolean => reason === "failure" || reason === "wake";
+
+/** A life that a person began has no failures yet: the series of the one before must not count against it. */
+function failuresAfter(head: Head, opening: Opening): readonly Failure[] {
+  if (opening.failure !== null) return withFailure(head.failures, opening.failure);
+  return isByItself(opening) ? head.failures : [];
 }
 
 export const nextGeneration = (head: Head): Generation => generation(head.generation + 1);
@@ -82,8 +105,12 @@ const statusAfter: Readonly<Record<Pending["andThen"], Status>> = {
   finish: "finishing",
 };
 
-/** R1, the commit point: null where its condition `generation = g and pending.checkpointId = c` does not hold. */
-export function complete(head: Head, ref: CheckpointRef, now: Millis): Head | null {
+/**
+ * R1, the commit point: null where its condition `generation = g and pending.checkpointId = c` does not hold.
+ *
+ * @param idleSince what the checkpoint says of it (N2)
+ */
+export function complete(head: Head, ref: CheckpointRef, now: Millis, idleSince: Millis | null): Head | null {
   if (head.pending === null || head.generation !== ref.generation || head.pending.checkpointId !== ref.checkpointId)
     return null;
   return {
@@ -91,6 +118,7 @@ export function complete(head: Head, ref: CheckpointRef, now: Millis): Head | nu
     completed: ref,
     pending: null,
     settledAt: now,
+    idleSince,
     consecutiveAborts: 0,
     status: statusAfter[head.pending.andThen],
   };
@@ -102,7 +130,7 @@ export function abort(head: Head, now: Millis): Head {
   return { ...head, pending: null, settledAt: now, consecutiveAborts: head.consecutiveAborts + 1 };
 }
 
-/** C3: the checkpoint that ends the pipeline is committed by every task. */
+/** C3: the checkpoint that ends the pipeline is committed by every task. One that sleeps may stop as it is: it holds no session. */
 export function settle(head: Head, status: "suspended" | "stopped" | "finished", now: Millis): Head {
   return { ...head, status, endedAt: now };
 }
@@ -110,6 +138,13 @@ export function settle(head: Head, status: "suspended" | "stopped" | "finished",
 /** No restart can help: the pipeline rests with its causes until a person starts it again. Checkpoints stay as they were. */
 export function fail(head: Head, failure: Failure, now: Millis): Head {
   return { ...head, status: "failed", pending: null, endedAt: now, failures: withFailure(head.failures, failure) };
+}
+
+/** G2: never lowered. Tips that an opening left below it lead to nothing that may be restored (R7). The same head where nothing changes. */
+export function raiseFloor(head: Head, floor: CheckpointId): Head {
+  invariant(floor >= head.floor, "G2: the floor is never lowered");
+  const left = head.left.filter((tip) => tip.checkpointId >= floor);
+  return floor === head.floor && left.length === head.left.length ? head : { ...head, floor, left };
 }
 
 export function sameRef(a: CheckpointRef | null, b: CheckpointRef | null): boolean {

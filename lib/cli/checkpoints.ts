@@ -1,24 +1,25 @@
 import { join } from "node:path";
 import { Command } from "commander";
 import { type CheckpointSummary, listCheckpoints } from "../checkpoint/history.js";
-import { readHead } from "../checkpoint/store.js";
+import { checkNeverRan } from "../checkpoint/incarnations.js";
+import { type CheckpointStore, readHead } from "../checkpoint/store.js";
 import { dynamoTables } from "../connectors/dynamo-tables.js";
 import { formatMillis } from "../model/duration.js";
 import { StreamError } from "../model/errors.js";
+import type { Head } from "../model/head.js";
+import type { Plan } from "../pipeline/plan.js";
 import { readConfig } from "./config.js";
 import { hasData, openCloud } from "./embedded-cloud.js";
 import { openTarget, storeOf, type Target } from "./environment.js";
 import { loadPipeline } from "./load-pipeline.js";
 
-interface Flags {
+interface Flags extends StoreFlags {
   readonly json: boolean;
-  readonly data?: string;
-  readonly aws: boolean;
 }
 
 export function checkpointsCommand(): Command {
   return new Command("checkpoints")
-    .description("list the complete checkpoints of a pipeline, newest first")
+    .description("list the complete checkpoints of a pipeline that can be restored, newest first")
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
     .option("--data <folder>", "where the embedded cloud keeps its data (default: .tidemark/cloud of the project)")
     .option("--aws", "look into the account that the SDK finds", false)
@@ -36,30 +37,57 @@ Nothing is changed. While "tidemark dev" runs on the embedded cloud, set AWS_END
 Members with --json: id, generation, kind (checkpoint, savepoint, suspend, stop, final), triggeredAt, completedAt,
 durationMillis, bytes (written for it), records (since the pipeline began), positions (source, shard, at).`;
 
-async function read(file: string, flags: Flags): Promise<readonly CheckpointSummary[]> {
-  const pipeline = await loadPipeline(file);
-  const { name } = pipeline.plan.graph;
-  const config = await readConfig(pipeline.root);
-  const data = flags.data ?? join(pipeline.root, ".tidemark", "cloud");
+const read = (file: string, flags: Flags): Promise<readonly CheckpointSummary[]> =>
+  withStore(file, flags, async (opened) => listCheckpoints(opened.store, await headOf(opened)));
+
+export interface StoreFlags {
+  readonly data?: string;
+  readonly aws: boolean;
+}
+
+/** Where the checkpoints of a pipeline are. */
+export interface OpenedStore {
+  readonly plan: Plan;
+  readonly store: CheckpointStore;
+  readonly target: Target;
+  /** For messages. */
+  readonly where: string;
+}
+
+/**
+ * Opens the checkpoints of the pipeline in a file, and closes what it opened.
+ *
+ * @throws StreamError `invalid`: the embedded cloud has no data there
+ */
+export async function withStore<T>(
+  file: string,
+  flags: StoreFlags,
+  act: (opened: OpenedStore) => Promise<T>,
+): Promise<T> {
+  const { plan, root } = await loadPipeline(file);
+  const { name } = plan.graph;
+  const config = await readConfig(root);
+  const data = flags.data ?? join(root, ".tidemark", "cloud");
   if ((process.env.AWS_ENDPOINT_URL ?? "") === "" && !flags.aws && !hasData(data))
     throw neverRan(name, `the embedded cloud has no data in ${data}`);
   const cloud = await openCloud({ data: flags.data ?? null, port: null, aws: flags.aws }, data);
   try {
-    return await ofPipeline(name, openTarget({ pipeline: name, endpoint: cloud.endpoint, aws: flags.aws }, config));
+    const target = openTarget({ pipeline: name, endpoint: cloud.endpoint, aws: flags.aws }, config);
+    const where = `${target.endpoint ?? "this account and region"}, table "${target.environment.table}"`;
+    return await act({ plan, store: storeOf(name, target), target, where });
   } finally {
     await cloud.own?.stop();
   }
 }
 
-async function ofPipeline(pipeline: string, target: Target): Promise<readonly CheckpointSummary[]> {
-  const { table } = target.environment;
-  const described = await dynamoTables(target.clients.dynamo).describe(table);
-  const where = `${target.endpoint ?? "this account and region"}, table "${table}"`;
-  if (described.kind === "absent") throw neverRan(pipeline, `there is no table: ${where}`);
-  const store = storeOf(pipeline, target);
+/** @throws StreamError `invalid`: the pipeline never ran there; or its head was lost, and its checkpoints were not (R7) */
+export async function headOf({ store, target, where }: OpenedStore): Promise<Head> {
+  const described = await dynamoTables(target.clients.dynamo).describe(target.environment.table);
+  if (described.kind === "absent") throw neverRan(store.pipeline, `there is no table: ${where}`);
   const head = await readHead(store);
-  if (head === null) throw neverRan(pipeline, where);
-  return listCheckpoints(store, head.value);
+  if (head !== null) return head.value;
+  await checkNeverRan(store);
+  throw neverRan(store.pipeline, where);
 }
 
 const neverRan = (pipeline: string, where: string) =>

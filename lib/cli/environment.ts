@@ -3,7 +3,7 @@ import { awsWorld, bindingsOf, type Environment } from "../compose.js";
 import { awsError } from "../connectors/aws-errors.js";
 import { type AwsClients, awsClients } from "../connectors/clients.js";
 import { StreamError } from "../model/errors.js";
-import type { Bindings } from "../runtime/run-session.js";
+import type { Bindings } from "../runtime/deployment.js";
 import type { TidemarkConfig } from "./config.js";
 import { isLocal } from "./endpoint.js";
 

@@ -6,6 +6,8 @@ import { cloudCommand } from "./cloud.js";
 import { devCommand } from "./dev/command.js";
 import { exitCodes, usageExitCode } from "./exit-codes.js";
 import { commandFailure } from "./failures.js";
+import { recoverCommand } from "./recover.js";
+import { verifyCommand } from "./verify.js";
 
 const program = new Command("tidemark")
   .description("Exactly-once stream processing on cloud functions, with no cluster to run.")
@@ -13,6 +15,8 @@ const program = new Command("tidemark")
   .addCommand(devCommand())
   .addCommand(cloudCommand())
   .addCommand(checkpointsCommand())
+  .addCommand(verifyCommand())
+  .addCommand(recoverCommand())
   .addHelpText(
     "after",
     `

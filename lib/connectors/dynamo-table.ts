@@ -1,8 +1,18 @@
 import { invariant, StreamError } from "../model/errors.js";
-import { keyBytes } from "../model/keys.js";
+import { type Key, keyBytes } from "../model/keys.js";
 import { mayReplace, sameIncarnation, versionAttribute } from "../model/versions.js";
 import { kindOf } from "../pipeline/checks.js";
-import type { HeldWrite, HeldWriter, Sink, SinkResources } from "../pipeline/sink.js";
+import { type Deletion, deletedKey } from "../pipeline/deletion.js";
+import type {
+  EagerSink,
+  EagerWriter,
+  HeldSink,
+  HeldWriter,
+  Sink,
+  SinkResources,
+  VersionedRow,
+} from "../pipeline/sink.js";
+import type { Clock } from "../ports/clock.js";
 import { type AttributeType, itemBytesMax, type TableItem } from "../ports/tables.js";
 
 type KeyKind = { string: string; number: number; bytes: Uint8Array };
@@ -16,9 +26,22 @@ const sortKeyBytesMax = 1_024;
 /** Puts under way at a time. */
 const putsAtOnce = 16;
 
+interface TableOptions<K> {
+  readonly table: string;
+  readonly key: K;
+}
+
+/**
+ * How rows are delivered. `held`: of each key the newest row is written when the checkpoint that covers it is complete, so that
+ * a reader sees complete checkpoints only. `eager`: at once, for readers that cannot wait; a reader may see work that a failure
+ * repeats. Only right behind an operator with state, by its key, and only where *which* keys are written depends neither on time
+ * nor on the order of arrival, which `stableKeys` says: else a key written before a crash, and not after it, would stay (W3).
+ */
+type TableDelivery = { readonly delivery?: "held" } | { readonly delivery: "eager"; readonly stableKeys: true };
+
 /**
  * A DynamoDB table as a sink: each row is one item, whole, written under a condition, so that any number of repeats leaves the
- * same item. Rows are held: of each key the newest is written when the checkpoint that covers it is complete (section 8, W1).
+ * same item (W1). {@link deleted} in place of a row makes its item a tombstone (W4).
  *
  * Items get one attribute of ours, `~tidemark`: 24 bytes that say which write they are. An item without it is taken over.
  *
@@ -26,30 +49,34 @@ const putsAtOnce = 16;
  *   `{ airport: "string", year: "number" }`
  * @throws StreamError `invalid` at build: no key; at start: the table is absent or has another key; at a cut: a row over 400 KB
  * @example stream.to("airports", dynamoTable({ table: "airports", key: ["airport"] }))
+ * @example stream.to("airports", dynamoTable({ table: "airports", key: ["airport"], delivery: "eager", stableKeys: true }))
  */
-export function dynamoTable<const K extends string>(options: {
-  readonly table: string;
-  readonly key: readonly [K] | readonly [K, K];
-  readonly delivery?: "held";
-}): Sink<Named<K>>;
-export function dynamoTable<const K extends Readonly<Record<string, keyof KeyKind>>>(options: {
-  readonly table: string;
-  readonly key: K;
-  readonly delivery?: "held";
-}): Sink<Kinded<K>>;
-export function dynamoTable(options: {
-  readonly table: string;
-  readonly key: readonly string[] | Readonly<Record<string, AttributeType>>;
-  readonly delivery?: "held";
-}): Sink<never> {
+export function dynamoTable<const K extends string>(
+  options: TableOptions<readonly [K] | readonly [K, K]> & TableDelivery,
+): Sink<Named<K> | Deletion<Named<K>>>;
+export function dynamoTable<const K extends Readonly<Record<string, keyof KeyKind>>>(
+  options: TableOptions<K> & TableDelivery,
+): Sink<Kinded<K> | Deletion<Kinded<K>>>;
+export function dynamoTable(
+  options: TableOptions<readonly string[] | Readonly<Record<string, AttributeType>>> & TableDelivery,
+): Sink<never> {
+  const { table } = options;
   const key = checkedKey(options);
+  const keyOf = (row: TableItem) => rowKey(table, key, (deletedKey(row) as TableItem | null) ?? row);
+  const config = { table, key: key.map(({ name, type }) => ({ name, type })) };
+  const open = (resources: SinkResources) => openTable(resources, resources.bind("table", table), key);
+  if (options.delivery !== "eager") {
+    return { kind: "dynamo-table", delivery: "held", config, keyOf, open } satisfies HeldSink<never>;
+  }
+  const keyFor = (of: Key) => rowKey(table, key, itemWithKey(table, key, of));
   return {
     kind: "dynamo-table",
-    delivery: "held",
-    config: { table: options.table, key: key.map(({ name, type }) => ({ name, type })) },
-    keyOf: (row: TableItem) => rowKey(options.table, key, row),
-    open: (resources) => openTable(resources, resources.bind(options.table), key),
-  } satisfies Sink<never>;
+    delivery: "eager",
+    config: { ...config, delivery: "eager" },
+    keyOf,
+    keyFor,
+    open,
+  } satisfies EagerSink<never>;
 }
 
 interface KeyAttribute {
@@ -63,11 +90,17 @@ function checkedKey(options: {
   readonly table: string;
   readonly key: unknown;
   readonly delivery?: string;
+  readonly stableKeys?: unknown;
 }): readonly KeyAttribute[] {
   const { table, key, delivery } = options;
   if (typeof table !== "string" || table === "") throw invalidSink(String(table), `"table" must name a table`);
-  if (delivery !== undefined && delivery !== "held")
-    throw invalidSink(table, `delivery "${delivery}" is not there yet; leave it out (rows are held)`);
+  if (delivery !== undefined && delivery !== "held" && delivery !== "eager")
+    throw invalidSink(table, `delivery is ${JSON.stringify(delivery)}; it must be "held" or "eager"`);
+  if (delivery === "eager" && options.stableKeys !== true)
+    throw invalidSink(
+      table,
+      'delivery "eager" is exact only where which keys are written depends neither on time nor on the order of arrival: say so with stableKeys: true, or leave the delivery out (W3)',
+    );
   const attributes = Array.isArray(key)
     ? key.map((name: unknown) => ({ name, type: "string" }))
     : Object.entries(typeof key === "object" && key !== null ? key : {}).map(([name, type]) => ({
@@ -85,6 +118,17 @@ function checkedKey(options: {
 }
 
 const invalidSink = (table: string, why: string) => new StreamError("invalid", `dynamoTable "${table}": ${why}`);
+
+/** The key attributes of an operator's key: the key itself, or its parts in order. */
+function itemWithKey(table: string, attributes: readonly KeyAttribute[], key: Key): TableItem {
+  const parts = Array.isArray(key) ? key : [key];
+  if (parts.length === attributes.length)
+    return Object.fromEntries(attributes.map(({ name }, index) => [name, parts[index]]));
+  throw invalidSink(
+    table,
+    `it has ${attributes.length} key attributes, the operator before it a key of another form (W3)`,
+  );
+}
 
 /** What tells rows apart: the key attributes' bytes. */
 function rowKey(table: string, key: readonly KeyAttribute[], row: TableItem): string {
@@ -129,8 +173,9 @@ function badKeyValue(table: string, name: string, expected: string, value: unkno
   return invalidSink(table, `key attribute "${name}" of a row ${found}; it must be ${expected}`);
 }
 
-function openTable(resources: SinkResources, target: string, key: readonly KeyAttribute[]): HeldWriter {
+function openTable(resources: SinkResources, target: string, key: readonly KeyAttribute[]): HeldWriter & EagerWriter {
   const names = key.map(({ name }) => name);
+  const validate = (row: unknown) => checkItem(resources, target, row as TableItem);
   return {
     target,
     async check() {
@@ -147,40 +192,70 @@ function openTable(resources: SinkResources, target: string, key: readonly KeyAt
         );
       }
     },
-    validate(row) {
-      const item = row as TableItem;
-      if (Object.hasOwn(item, "")) throw invalidSink(target, "a row has an attribute without a name");
-      if (Object.hasOwn(item, versionAttribute))
-        throw invalidSink(target, `a row has an attribute "${versionAttribute}": that name is ours`);
-      const size = resources.tables.measure(item) + versionAttribute.length + 24;
-      if (size > itemBytesMax) {
-        throw invalidSink(
-          target,
-          `a row has ${size} bytes, an item may have ${itemBytesMax} (400 KB): write less into it, or put the body into S3 and its name into the row`,
-        );
-      }
-    },
+    validate,
     async apply(table, writes, permit) {
       const uncovered = writes.find((write) => write.checkpointId > permit.completed.checkpointId);
       invariant(uncovered === undefined, "C2: a row is committed whose checkpoint was not seen complete");
-      for (let i = 0; i < writes.length; i += putsAtOnce) {
-        await Promise.all(writes.slice(i, i + putsAtOnce).map((write) => putHeld(resources, table, names, write)));
-      }
+      await putAll(resources, table, names, writes);
+    },
+    async put(rows) {
+      for (const { row } of rows) validate(row);
+      await putAll(resources, target, names, rows);
     },
   };
 }
+
+async function putAll(
+  resources: SinkResources,
+  table: string,
+  key: readonly string[],
+  rows: readonly VersionedRow[],
+): Promise<void> {
+  for (let i = 0; i < rows.length; i += putsAtOnce) {
+    await Promise.all(rows.slice(i, i + putsAtOnce).map((row) => putRow(resources, table, key, row)));
+  }
+}
+
+/** @throws StreamError `invalid` where the table cannot hold it */
+function checkItem(resources: SinkResources, target: string, item: TableItem): void {
+  if (Object.hasOwn(item, "")) throw invalidSink(target, "a row has an attribute without a name");
+  const ours = ourAttributes.find((name) => Object.hasOwn(item, name));
+  if (ours !== undefined) throw invalidSink(target, `a row has an attribute "${ours}": that name is ours`);
+  const size = resources.tables.measure(item) + versionAttribute.length + 24;
+  if (size > itemBytesMax) {
+    throw invalidSink(
+      target,
+      `a row has ${size} bytes, an item may have ${itemBytesMax} (400 KB): write less into it, or put the body into S3 and its name into the row`,
+    );
+  }
+}
+
+/** W4: what stands in a row's place. DynamoDB removes it after a day where the table's TTL attribute is `~expires`. */
+const tombstone = (key: TableItem, clock: Clock): TableItem => ({
+  ...key,
+  [deletedAttribute]: true,
+  [expiresAttribute]: Math.ceil(clock.now() / 1_000) + tombstoneSeconds,
+});
+
+const tombstoneSeconds = 24 * 3_600;
+/** Of a tombstone. Readers leave out items that have it: `attribute_not_exists(#d)` with #d = `~deleted`. */
+const deletedAttribute = "~deleted";
+const expiresAttribute = "~expires";
+const ourAttributes = [versionAttribute, deletedAttribute, expiresAttribute];
 
 const describeKey = (key: readonly KeyAttribute[]): string =>
   `(${key.map(({ name, type }) => `${name}: ${type}`).join(", ")})`;
 
 /** W1: refused by an equal one is done; by a newer one of the same incarnation, written since: done too, for it covers this one. */
-async function putHeld(
+async function putRow(
   resources: SinkResources,
   table: string,
   key: readonly string[],
-  write: HeldWrite,
+  write: VersionedRow,
 ): Promise<void> {
-  const put = { table, key, item: write.row as TableItem, version: write.version };
+  const row = write.row as TableItem;
+  const item = write.change === "put" ? row : tombstone(row, resources.clock);
+  const put = { table, key, item, version: write.version };
   let pause = pauseMillis;
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const result = await resources.tables.put(put).catch(retryable);

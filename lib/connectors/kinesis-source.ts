@@ -1,7 +1,7 @@
 import type { Codec } from "../model/codecs.js";
 import { type Millis, millis } from "../model/ids.js";
 import { checkMembers, kindOf, quoted, refuse } from "../pipeline/checks.js";
-import type { Source, SourceConfig } from "../pipeline/source.js";
+import { checkCodec, type Source, type SourceConfig } from "../pipeline/source.js";
 
 /** Where a pipeline that has no checkpoint begins to read (P0). Times are those of arrival, on the server's clock. */
 export type Start = "latest" | "trim-horizon" | { readonly at: Date };
@@ -16,6 +16,12 @@ export interface KinesisSourceOptions<T> {
   readonly start?: Start;
   /** Bounded input: records that arrived at this time or later are not read, and the pipeline finishes when all earlier ones are processed. */
   readonly end?: { readonly at: Date };
+  /**
+   * Records that the Kinesis Producer Library has packed several into: `"kpl"` (where it is not given) gives them one by one, and
+   * leaves out those of other shards, which the producer sends again; `"unchecked"` gives all, for producers that pack records of
+   * any key together; `"none"` leaves them packed.
+   */
+  readonly aggregation?: "kpl" | "unchecked" | "none";
 }
 
 /** A stream's name, as Kinesis has it (API_CreateStream). */
@@ -30,23 +36,24 @@ const streamName = /^[A-Za-z0-9_.-]{1,128}$/;
  */
 export function kinesisSource<T>(options: KinesisSourceOptions<T>): Source<T> {
   const where = "kinesisSource()";
-  checkMembers(where, options, ["stream", "codec", "start", "end"]);
-  const { stream, codec } = options;
+  checkMembers(where, options, ["stream", "codec", "start", "end", "aggregation"]);
+  const { stream, codec, aggregation = "kpl" } = options;
   if (typeof stream !== "string" || !streamName.test(stream)) {
     const found = typeof stream === "string" ? quoted(stream) : kindOf(stream);
     refuse(`${where}: stream`, `must be a stream's name (letters, digits, "-", "_", ".", at most 128), not ${found}`);
   }
-  if (typeof codec?.name !== "string" || typeof codec.decode !== "function") {
-    refuse(`${where}: codec`, `must be json(schema), text or bytes, not ${kindOf(codec)}`);
-  }
+  checkCodec(where, codec);
+  if (!aggregations.includes(aggregation)) refuse(`${where}: aggregation`, 'must be "kpl", "unchecked" or "none"');
   const start = startOf(`${where}: start`, options.start);
   const end = options.end === undefined ? null : timeOf(`${where}: end`, options.end);
   if (end !== null && typeof start === "number" && end <= start) {
     refuse(`${where}: end`, "is not after start, so that nothing would be read");
   }
-  const config: SourceConfig = Object.freeze({ stream, codec: codec.name, start, end });
-  return Object.freeze({ kind: "kinesis", config, decode: (data: Uint8Array) => codec.decode(data) });
+  const config: SourceConfig = Object.freeze({ stream, codec: codec.name, start, end, aggregation });
+  return Object.freeze({ kind: "kinesis", config, codec });
 }
+
+const aggregations: readonly unknown[] = ["kpl", "unchecked", "none"];
 
 function startOf(where: string, start: unknown): SourceConfig["start"] {
   if (start === undefined || start === "latest") return "latest";

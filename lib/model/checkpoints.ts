@@ -1,3 +1,4 @@
+import type { Json } from "./canonical-json.js";
 import type { CheckpointId, Generation, Millis, SessionId, Sha256, TaskId } from "./ids.js";
 import type { ShardEntry, ShardTable } from "./shards.js";
 import type { SnapshotRef } from "./snapshots.js";
@@ -38,10 +39,11 @@ export interface Range {
 }
 
 /** Plain data that says how to make prepared output visible. Names its physical target: a redirect never moves what was prepared (C2). */
-export interface Committable {
+export type Committable = HeldCommittable | TwoPhaseCommittable;
+
+interface Prepared {
   readonly sink: string;
   readonly target: string;
-  readonly kind: "held" | "file" | "segment";
   readonly generation: Generation;
   /** The epoch in which it was prepared: part of the version of its writes (W1). */
   readonly epoch: CheckpointId;
@@ -49,9 +51,19 @@ export interface Committable {
   readonly checkpointId: CheckpointId;
   readonly task: TaskId;
   readonly index: number;
-  readonly body: Stored;
-  readonly finalKey: string | null;
   readonly records: number;
+}
+
+/** Rows that are kept in the bucket until a checkpoint covers them. */
+export interface HeldCommittable extends Prepared {
+  readonly kind: "held";
+  readonly body: Stored;
+}
+
+/** What the sink has staged, in the sink's own words. */
+export interface TwoPhaseCommittable extends Prepared {
+  readonly kind: "two-phase";
+  readonly prepared: Json;
 }
 
 export interface AckFigures {

@@ -24,6 +24,12 @@ export interface Failure {
 
 export const failuresMax = 10;
 
+/** How often something happened since `since`. An hour later a new count begins. */
+export interface HourCount {
+  readonly since: Millis;
+  readonly count: number;
+}
+
 /** The one item per pipeline that decides, changed only by compare-and-set on its version (PROTOCOL, section 3). */
 export interface Head {
   readonly format: 1;
@@ -32,6 +38,8 @@ export interface Head {
   readonly generation: Generation;
   readonly generationRecord: Sha256;
   readonly openedAt: Millis;
+  /** Generations opened: each invokes its sessions by itself, so that their number needs a limit (R4). */
+  readonly openings: HourCount;
   readonly origin: CheckpointRef | null;
   readonly pending: Pending | null;
   readonly completed: CheckpointRef | null;
@@ -39,6 +47,8 @@ export interface Head {
   /** When the last checkpoint was completed or aborted, or this generation opened: `minPause` counts from it. */
   readonly settledAt: Millis;
   readonly endedAt: Millis | null;
+  /** Since when the complete checkpoints say that nothing came; null where something came before the last one (N2). */
+  readonly idleSince: Millis | null;
   readonly nextCheckpointId: CheckpointId;
   readonly status: Status;
   readonly consecutiveAborts: number;
@@ -85,8 +95,23 @@ export interface GenerationRecord {
   readonly stages: readonly { readonly name: string; readonly tasks: number; readonly operators: readonly string[] }[];
   /** P0: only where origin is null; copied from generation to generation until the first checkpoint. */
   readonly shards: ShardTable | null;
+  /** N3: how far the origin's positions were read while the pipeline slept, later than its manifest says. */
+  readonly readTo: ReadTimes | null;
   readonly dropped: readonly string[];
   readonly sinks: Readonly<Record<string, SinkMode>>;
+}
+
+/** Server times by source and shard. */
+export type ReadTimes = Readonly<Record<string, Readonly<Record<string, Millis>>>>;
+
+/**
+ * What the supervisor's looks at a sleeping pipeline leave behind (N3). Advisory: a later `readTo` of the same positions, those of
+ * the checkpoint that is named, and of no others.
+ */
+export interface Watch {
+  readonly format: 1;
+  readonly checkpoint: CheckpointRef;
+  readonly readTo: ReadTimes;
 }
 
 /** One session at a time runs a task: key (incarnation, generation, task). Passed on only by release (R4). */
@@ -96,6 +121,8 @@ export interface Lease {
   readonly task: TaskId;
   /** What the next session starts from: this generation's ack of that id; null = the origin. */
   readonly ack: CheckpointId | null;
+  /** Sessions that took this lease: each invokes the next, so that their number needs a limit (R4). */
+  readonly sessions: HourCount;
   readonly holder:
     | { readonly kind: "free"; readonly since: Millis }
     | {

@@ -1,5 +1,6 @@
 import { hash } from "node:crypto";
 import { StreamError } from "./errors.js";
+import { endBlock, md5FirstByte, oneBlockBytesMax } from "./md5.js";
 
 /** What records are grouped by. 1 and "1" and 1n are three keys. */
 export type Key = string | number | bigint | boolean | readonly Key[];
@@ -15,6 +16,7 @@ export const keyGroupCount = 128;
  */
 export function keyBytes(key: Key): Uint8Array {
   if (typeof key === "string") return utf8(key);
+  if (Number.isSafeInteger(key)) return integerBytes(key as number);
   const parts: Uint8Array[] = [Uint8Array.of(0xff)];
   appendCbor(parts, key);
   return Buffer.concat(parts);
@@ -22,7 +24,31 @@ export function keyBytes(key: Key): Uint8Array {
 
 /** K1: the top bits of MD5, 0 … 127: slices of the hash space that Kinesis uses for its shards. */
 export function keyGroupOf(bytes: Uint8Array): number {
-  return Number.parseInt(hash("md5", bytes, "hex").slice(0, 2), 16) >> 1;
+  if (bytes.length > oneBlockBytesMax) return Number.parseInt(hash("md5", bytes, "hex").slice(0, 2), 16) >> 1;
+  block.fill(0);
+  for (let i = 0; i < bytes.length; i += 1) put(i, bytes[i] ?? 0);
+  endBlock(block, bytes.length);
+  return md5FirstByte(block) >> 1;
+}
+
+/** K1: `keyGroupOf(keyBytes(key))`, without allocating for a short ASCII string. Such keys come by the hundred thousand. */
+export function keyGroupOfKey(key: Key): number {
+  if (typeof key !== "string" || key.length > oneBlockBytesMax) return keyGroupOf(keyBytes(key));
+  block.fill(0);
+  for (let i = 0; i < key.length; i += 1) {
+    const unit = key.charCodeAt(i);
+    if (unit > 0x7f) return keyGroupOf(keyBytes(key));
+    put(i, unit);
+  }
+  endBlock(block, key.length);
+  return md5FirstByte(block) >> 1;
+}
+
+/** Scratch space of one call. */
+const block = new Int32Array(16);
+
+function put(at: number, byte: number): void {
+  block[at >> 2] = (block[at >> 2] ?? 0) | (byte << ((at & 3) << 3));
 }
 
 function appendCbor(parts: Uint8Array[], key: Key): void {
@@ -79,6 +105,15 @@ function halfFloat(value: number): number | null {
   const fraction = size / 2 ** (exponent - 10);
   if (!Number.isInteger(fraction)) return null;
   return sign | (fraction < 1_024 ? fraction : ((exponent + 15) << 10) + (fraction - 1_024));
+}
+
+/** The bytes of a key that is a whole number: in one piece, for they are the usual keys after strings. */
+function integerBytes(value: number): Uint8Array {
+  const head = value < 0 ? cborHeader(1, -1 - value) : cborHeader(0, value);
+  const bytes = new Uint8Array(1 + head.length);
+  bytes[0] = 0xff;
+  bytes.set(head, 1);
+  return bytes;
 }
 
 function cborHeader(major: number, size: number): Uint8Array {

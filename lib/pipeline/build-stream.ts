@@ -1,3 +1,4 @@
+import { type Duration, parseDuration } from "../model/duration.js";
 import type { Key } from "../model/keys.js";
 import {
   checkFunction,
@@ -13,10 +14,10 @@ import {
 import type { GraphBuilder } from "./graph-builder.js";
 import { parallelism } from "./options.js";
 import type { NodeId, StateDeclaration, UserFunction } from "./plan.js";
-import type { Sink } from "./sink.js";
+import type { HeldSink, Sink } from "./sink.js";
 import type { Source, SourceConfig } from "./source.js";
 import type { StateSpec } from "./state-spec.js";
-import type { Flow, KeyedStream, Operator, Output, StateSpecs, Stream } from "./stream.js";
+import type { AsyncOptions, Flow, KeyedStream, Operator, Output, StateSpecs, Stream } from "./stream.js";
 
 const kinds: readonly unknown[] = ["value", "list", "map"] satisfies StateDeclaration["kind"][];
 const versionMax = 1_000_000;
@@ -57,9 +58,42 @@ function streamOf<T, Ins>(graph: GraphBuilder, input: NodeId): Stream<T, Ins> {
     flatMap: <O>(change: (value: T) => readonly O[]): Stream<O, Ins> => streamOf(graph, step("flatMap", change)),
     keyBy: <const K extends Key>(key: (value: T) => K): KeyedStream<K, T, Ins> =>
       keyedStreamOf(graph, step("keyBy", key)),
+    mapAsync: <O>(
+      name: string,
+      options: AsyncOptions,
+      call: (value: T, signal: AbortSignal) => Promise<O>,
+    ): Stream<O, Ins> => streamOf(graph, addCall(graph, input, name, options, call)),
     to: <const N extends string>(name: N, sink: Sink<T>): Output<Ins, { [P in N]: T }> =>
       addSink(graph, input, name, sink),
   });
+}
+
+const concurrencyMax = 10_000;
+/** A cut waits for the calls under way (B2): they must end within the time that a checkpoint has. */
+const callMillisMax = 15 * 60_000;
+
+function addCall(graph: GraphBuilder, input: NodeId, name: unknown, options: unknown, call: unknown): NodeId {
+  graph.assertOpen(".mapAsync()");
+  const claimed = graph.claim("operator", name);
+  const where = `${graph.where}, operator ${quoted(claimed)}`;
+  checkMembers(where, options, ["concurrency", "ordered", "timeout"]);
+  const { concurrency, ordered = true, timeout } = options as Partial<Record<keyof AsyncOptions, unknown>>;
+  if (typeof ordered !== "boolean") refuse(`${where}: ordered`, `must be true or false, not ${kindOf(ordered)}`);
+  if (typeof timeout !== "string")
+    refuse(`${where}: timeout`, `must be a duration such as "5s", not ${kindOf(timeout)}`);
+  const millis = parseDuration(timeout as Duration, `${where}: timeout`);
+  if (millis > callMillisMax) refuse(`${where}: timeout`, "is longer than a function of Lambda lives (15 minutes)");
+  if (typeof call !== "function") refuse(where, `the call must be a function, not ${kindOf(call)}`);
+  const id = graph.add({
+    kind: "mapAsync",
+    name: claimed,
+    input,
+    concurrency: checkWhole(`${where}: concurrency`, concurrency, { least: 1, most: concurrencyMax }),
+    ordered: ordered as boolean,
+    timeout: millis,
+  });
+  graph.functions.set(id, call as UserFunction);
+  return id;
 }
 
 function keyedStreamOf<K extends Key, T, Ins>(graph: GraphBuilder, input: NodeId): KeyedStream<K, T, Ins> {
@@ -98,6 +132,7 @@ function addSink<T, Ins, N extends string>(
   const claimed = graph.claim("sink", name);
   const where = `${graph.where}, sink ${quoted(claimed)}`;
   checkSink(where, sink);
+  checkEager(graph, input, where, sink);
   const config = frozenJson(`${where}: config`, sink.config);
   graph.add({ kind: "sink", name: claimed, input, sink: Object.freeze({ kind: sink.kind, config }) });
   graph.sinks.set(claimed, sink);
@@ -136,17 +171,33 @@ function stateDeclaration(where: string, spec: unknown): StateDeclaration {
 
 function checkSource(where: string, source: unknown): void {
   const given = source as Partial<Source<unknown>> | null | undefined;
-  if (typeof given?.kind === "string" && typeof given.decode === "function" && isPlainObject(given.config)) return;
+  if (typeof given?.kind === "string" && typeof given.codec?.decode === "function" && isPlainObject(given.config))
+    return;
   refuse(where, `is given ${kindOf(source)}, which is no source; write .from(name, kinesisSource({ … }))`);
 }
 
-function checkSink(where: string, sink: unknown): void {
-  const given = sink as Partial<Sink<never>> | null | undefined;
+/** @throws StreamError `invalid` where it is no sink */
+export function checkSink(where: string, sink: unknown): void {
+  const given = sink as Partial<HeldSink<never>> | null | undefined;
   if (typeof given?.kind !== "string" || typeof given.open !== "function") {
     refuse(where, `is given ${kindOf(sink)}, which is no sink; write .to(name, dynamoTable({ … }))`);
   }
-  if (typeof given.keyOf !== "function") {
+  if (!deliveries.includes(given.delivery)) {
+    refuse(where, `has the delivery ${kindOf(given.delivery)}; it must be ${deliveries.map(quoted).join(", ")}`);
+  }
+  if ((given.delivery as string) !== "two-phase" && typeof given.keyOf !== "function") {
     refuse(where, "has no key, so that a row written twice could not be told from two rows; give the sink its key");
   }
-  if (given.delivery !== "held") refuse(where, 'has another delivery than "held", the only one of this version');
+}
+
+const deliveries: readonly unknown[] & readonly string[] = ["held", "eager", "two-phase"];
+
+/** W3: a key that is written before a crash, and not after it, would stay. */
+function checkEager(graph: GraphBuilder, input: NodeId, where: string, sink: Sink<never>): void {
+  const before = graph.nodes[input];
+  if (sink.delivery !== "eager" || before?.kind === "process" || before?.kind === "reduce") return;
+  refuse(
+    where,
+    `writes at once (delivery: "eager"), which is exact only right behind an operator with state, by its key; it follows ${graph.describe(input)}. Leave out the delivery (rows are held), or put the sink behind .process() or .reduce() (W3)`,
+  );
 }

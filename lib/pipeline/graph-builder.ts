@@ -59,7 +59,8 @@ export class GraphBuilder {
     const node = this.#nodes[id];
     if (node === undefined) return `step ${id}`;
     if (node.kind === "source" || node.kind === "sink") return `${node.kind} ${quoted(node.name)}`;
-    if (node.kind === "process" || node.kind === "reduce") return `operator ${quoted(node.name)}`;
+    if (node.kind === "process" || node.kind === "reduce" || node.kind === "mapAsync")
+      return `operator ${quoted(node.name)}`;
     return `the .${node.kind}() after ${this.describe(node.input)}`;
   }
 }

@@ -2,7 +2,9 @@ import { type Duration, parseDuration } from "../model/duration.js";
 import { failuresMax } from "../model/head.js";
 import { type Millis, millis } from "../model/ids.js";
 import { checkMembers, checkWhole, kindOf, refuse } from "./checks.js";
+import type { DeadLetter } from "./dead-letter.js";
 import type { PlanSettings } from "./plan.js";
+import type { Sink } from "./sink.js";
 
 /**
  * How a pipeline is run. Nothing of it is part of the fingerprint: options may change from deployment to deployment.
@@ -44,13 +46,19 @@ export interface PipelineOptions {
   };
   /** A pipeline without records for that long is put to sleep until records arrive. "never" by default. */
   readonly idle?: { readonly suspendAfter: Duration } | "never";
-  /** A record that cannot be decoded or processed stops the pipeline: "fail". "quarantine" is not supported in this version. */
+  /**
+   * A record that cannot be decoded, or that makes an operator throw, stops the pipeline: "fail". With "quarantine" it goes to
+   * `deadLetters` instead, once, with cause and position, and leaves no other trace.
+   */
   readonly onBadRecord?: "fail" | "quarantine";
+  /** The sink of records that are put aside, such as `dynamoTable({ table: "dead-letters", key: ["id"] })`. */
+  readonly deadLetters?: Sink<DeadLetter>;
 }
 
 const retainedMax = 10_000;
 const tolerableFailuresMax = 1_000;
 /** No function of Lambda lives longer, so that no reserve can be longer. */
+const suspendAfterMin = millis(1_000);
 const reserveMax = millis(15 * 60_000);
 
 /**
@@ -61,7 +69,15 @@ const reserveMax = millis(15 * 60_000);
  */
 export function planSettings(where: string, options: unknown): PlanSettings {
   const at = `${where}: options`;
-  const given = section(at, options, ["parallelism", "checkpoint", "session", "restart", "idle", "onBadRecord"]);
+  const given = section(at, options, [
+    "parallelism",
+    "checkpoint",
+    "session",
+    "restart",
+    "idle",
+    "onBadRecord",
+    "deadLetters",
+  ]);
   const reserve = sessionReserve(`${at}.session`, given.session);
   return Object.freeze({
     parallelism: parallelism(`${at}.parallelism`, given.parallelism),
@@ -69,7 +85,7 @@ export function planSettings(where: string, options: unknown): PlanSettings {
     reserve,
     restart: restartSettings(`${at}.restart`, given.restart),
     suspendAfter: suspendAfter(`${at}.idle`, given.idle),
-    onBadRecord: onlyChoice(`${at}.onBadRecord`, given.onBadRecord, ["fail", "quarantine"]),
+    onBadRecord: choice(`${at}.onBadRecord`, given.onBadRecord, ["fail", "quarantine"]),
   });
 }
 
@@ -136,13 +152,16 @@ function restartSettings(where: string, options: unknown): PlanSettings["restart
   });
 }
 
+/** Nothing said: it stays awake. To sleep is to trade the first record's time for money, which is the user's to say. */
 function suspendAfter(where: string, idle: unknown): Millis | null {
   if (idle === undefined || idle === "never") return null;
   if (typeof idle === "string") refuse(where, 'must be "never" or { suspendAfter: a duration }');
   const given = section(where, idle, ["suspendAfter"]);
   if (given.suspendAfter === undefined) refuse(where, 'must be "never" or { suspendAfter: a duration }');
-  duration(`${where}.suspendAfter`, given.suspendAfter, "1m");
-  return refuse(where, 'sleeping is not there yet: leave it out, or say "never"');
+  const after = duration(`${where}.suspendAfter`, given.suspendAfter, "1m");
+  if (after < suspendAfterMin)
+    refuse(`${where}.suspendAfter`, `${after} ms is less than a task needs to see that it is idle; say at least "1s"`);
+  return after;
 }
 
 /** Members of an object of options; a missing one has none. */
@@ -167,6 +186,13 @@ function duration(where: string, value: unknown, otherwise: Duration): Millis {
 function pause(where: string, value: unknown): Millis {
   const none = value === undefined || (typeof value === "string" && /^0(?:\.0+)?(?:ms|s|m|h)$/.test(value));
   return none ? millis(0) : duration(where, value, "1s");
+}
+
+/** One of the choices; the first where none is given. */
+function choice<const C extends readonly [string, ...string[]]>(where: string, value: unknown, choices: C): C[number] {
+  if (value === undefined) return choices[0];
+  if (typeof value === "string" && choices.includes(value)) return value;
+  return refuse(where, `must be ${choices.map((one) => `"${one}"`).join(" or ")}`);
 }
 
 /** One of the choices, of which this version supports the first. */

@@ -1,7 +1,8 @@
 import { canonicalJson } from "../model/canonical-json.js";
 import { sha256 } from "../model/sha256.js";
-import { flowOf, isOutputOf } from "./build-stream.js";
-import { checkFunction, checkName, isPlainObject, kindOf, quoted, refuse } from "./checks.js";
+import { checkSink, flowOf, isOutputOf } from "./build-stream.js";
+import { checkFunction, checkName, frozenJson, isPlainObject, kindOf, quoted, refuse } from "./checks.js";
+import { deadLetterSink } from "./dead-letter.js";
 import { GraphBuilder } from "./graph-builder.js";
 import { type PipelineOptions, planSettings } from "./options.js";
 import type { Plan, PlanGraph } from "./plan.js";
@@ -73,11 +74,13 @@ export function pipeline<const R extends Built>(
   checkFunction(`${where}: the build callback`, build, "plain");
   const graph = new GraphBuilder(where);
   try {
+    addDeadLetters(graph, settings, options);
     checkOutputs(graph, build(flowOf(graph)));
   } finally {
     graph.close();
   }
   checkEnds(graph);
+  checkCalls(graph, settings);
   const plan: Plan = planOf(name, graph, settings);
   return Object.freeze({ [pipelineBrand]: true, name, fingerprint: plan.fingerprint, plan });
 }
@@ -88,7 +91,15 @@ export function isPipeline(value: unknown): value is Pipeline<unknown, unknown> 
 }
 
 function planOf(name: string, built: GraphBuilder, settings: Plan["settings"]): Plan {
-  const graph: PlanGraph = Object.freeze({ format: 1, name, nodes: Object.freeze([...built.nodes]) });
+  const deadLetters = built.sinks.get(deadLetterSink);
+  const graph: PlanGraph = Object.freeze({
+    format: 1,
+    name,
+    nodes: Object.freeze([...built.nodes]),
+    ...(deadLetters === undefined
+      ? {}
+      : { deadLetters: Object.freeze({ kind: deadLetters.kind, config: deadLetters.config }) }),
+  });
   return Object.freeze({
     graph,
     fingerprint: sha256(canonicalJson(graph)),
@@ -99,6 +110,26 @@ function planOf(name: string, built: GraphBuilder, settings: Plan["settings"]): 
   });
 }
 
+/** `onBadRecord: "quarantine"`: a sink beside those of the graph. */
+function addDeadLetters(graph: GraphBuilder, settings: Plan["settings"], options: PipelineOptions): void {
+  const { deadLetters } = options;
+  if (settings.onBadRecord === "fail") {
+    if (deadLetters === undefined) return;
+    refuse(graph.where, 'has a sink for dead letters, but fails at a bad record; add onBadRecord: "quarantine"');
+  }
+  const where = `${graph.where}, deadLetters`;
+  if (deadLetters === undefined)
+    refuse(
+      where,
+      'onBadRecord: "quarantine" needs a sink for the records that are put aside: deadLetters: dynamoTable({ table: "dead-letters", key: ["id"] })',
+    );
+  checkSink(where, deadLetters);
+  if (deadLetters?.delivery === "eager") refuse(where, "cannot be eager: a record must be put aside exactly once");
+  const name = graph.claim("sink", deadLetterSink);
+  frozenJson(`${where}: config`, deadLetters?.config);
+  if (deadLetters !== undefined) graph.sinks.set(name, deadLetters);
+}
+
 function checkOutputs(graph: GraphBuilder, returned: unknown): void {
   if (returned === undefined) return;
   for (const output of Array.isArray(returned) ? returned : [returned]) {
@@ -106,6 +137,16 @@ function checkOutputs(graph: GraphBuilder, returned: unknown): void {
     const what = typeof output?.then === "function" ? "a promise" : kindOf(output);
     refuse(graph.where, `the build callback returns ${what}; return what .to() returns, an array of that, or nothing`);
   }
+}
+
+/** B2, B5: a checkpoint waits for the calls under way; one that may take longer than the checkpoint's time would have it given up. */
+function checkCalls(graph: GraphBuilder, settings: Plan["settings"]): void {
+  const slow = graph.nodes.find((node) => node.kind === "mapAsync" && node.timeout > settings.timeout);
+  if (slow?.kind !== "mapAsync") return;
+  refuse(
+    `${graph.where}, ${graph.describe(slow.id)}: timeout`,
+    `${slow.timeout} ms is longer than checkpoint.timeout (${settings.timeout} ms), and a checkpoint waits for the calls under way; shorten it, or lengthen checkpoint.timeout`,
+  );
 }
 
 /** Every step leads to a sink: one that does not would be read, computed and forgotten. */

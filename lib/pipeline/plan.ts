@@ -23,6 +23,17 @@ export type PlanNode =
   | { readonly id: NodeId; readonly kind: "map" | "filter" | "flatMap" | "keyBy"; readonly input: NodeId }
   | {
       readonly id: NodeId;
+      readonly kind: "mapAsync";
+      readonly name: string;
+      readonly input: NodeId;
+      /** Calls under way at a time, at most. */
+      readonly concurrency: number;
+      /** Results go on in the order of the records. */
+      readonly ordered: boolean;
+      readonly timeout: Millis;
+    }
+  | {
+      readonly id: NodeId;
       readonly kind: "process";
       readonly name: string;
       readonly version: number;
@@ -49,6 +60,8 @@ export interface PlanGraph {
   readonly format: 1;
   readonly name: string;
   readonly nodes: readonly PlanNode[];
+  /** Where records go that cannot be decoded or processed, in pipelines that put them aside. */
+  readonly deadLetters?: { readonly kind: string; readonly config: Json };
 }
 
 /** The options with their defaults, in milliseconds. Not part of the fingerprint. */
@@ -71,7 +84,7 @@ export interface PlanSettings {
     readonly maxDelay: Millis;
   };
   readonly suspendAfter: Millis | null;
-  readonly onBadRecord: "fail";
+  readonly onBadRecord: "fail" | "quarantine";
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: functions of users, of every type; the builder has checked how they fit
@@ -82,9 +95,10 @@ export interface Plan {
   readonly graph: PlanGraph;
   readonly fingerprint: Sha256;
   readonly settings: PlanSettings;
-  /** Of map, filter, flatMap, keyBy, process (`onRecord`) and reduce (`merge`). */
+  /** Of map, filter, flatMap, mapAsync, keyBy, process (`onRecord`) and reduce (`merge`). */
   readonly functions: ReadonlyMap<NodeId, UserFunction>;
   readonly sources: ReadonlyMap<string, Source<unknown>>;
+  /** By name; the dead-letter sink among them. */
   readonly sinks: ReadonlyMap<string, Sink<never>>;
 }
 

@@ -1,3 +1,4 @@
+import type { Duration } from "../model/duration.js";
 import type { Key } from "../model/keys.js";
 import type { Sink } from "./sink.js";
 import type { Source } from "./source.js";
@@ -15,6 +16,8 @@ export interface Position {
   readonly source: string;
   readonly shard: string;
   readonly sequenceNumber: string;
+  /** Of a user record of an aggregate (KPL): 0, 1, 2…; else null. */
+  readonly subSequenceNumber: number | null;
 }
 
 export type StateSpecs = Readonly<Record<string, StateSpec<unknown>>>;
@@ -32,6 +35,16 @@ export interface Context<K, S extends StateSpecs> {
 
 /** What onRecord may return: nothing, one row, or several. A row is therefore no array. */
 export type Emitted<O> = O | readonly O[] | Generator<O, void, void> | undefined | void;
+
+/** See {@link Stream.mapAsync}. */
+export interface AsyncOptions {
+  /** Calls under way at a time, at most. */
+  readonly concurrency: number;
+  /** Results go on in the order of the records: true where it is not given. */
+  readonly ordered?: boolean;
+  /** "5s". Less than `checkpoint.timeout`, and better far less: a checkpoint waits for the calls under way. */
+  readonly timeout: Duration;
+}
 
 /** An operator with state; see {@link KeyedStream.process}. */
 export interface Operator<K extends Key, T, S extends StateSpecs, O> {
@@ -58,6 +71,17 @@ export interface Stream<T, Ins> {
   filter(keep: (value: T) => boolean): Stream<T, Ins>;
   /** Any number of records for one. @example .flatMap((order) => order.lines) */
   flatMap<O>(change: (value: T) => readonly O[]): Stream<O, Ins>;
+  /**
+   * A call for each record, such as of a service: at most `concurrency` at a time. A checkpoint waits for those under way (B2),
+   * and after a failure they are made again: the call must bear that. One that rejects fails as an operator that throws; one
+   * that takes longer than `timeout` is aborted, and the pipeline restarts from its last checkpoint.
+   *
+   * @param name unique among the pipeline's operators, for messages
+   * @param call gets the record, and a signal that is aborted at the time-out and when the session ends
+   * @throws StreamError `invalid` where the name is taken or an option is out of range
+   * @example .mapAsync("geocode", { concurrency: 20, timeout: "5s" }, (order, signal) => fetch(url(order), { signal }).then((r) => r.json()))
+   */
+  mapAsync<O>(name: string, options: AsyncOptions, call: (value: T, signal: AbortSignal) => Promise<O>): Stream<O, Ins>;
   /** Groups by a string, number, bigint, boolean or an array of them. @example .keyBy((flight) => [flight.origin, flight.carrier]) */
   keyBy<const K extends Key>(key: (value: T) => K): KeyedStream<K, T, Ins>;
   /**

@@ -26,18 +26,32 @@ export type LogCursor =
   | { readonly kind: "absent" }
   | { readonly kind: "throttled" };
 
-export type LogRead =
-  | {
-      readonly kind: "records";
-      readonly records: readonly LogRecord[];
-      /** null: the shard is closed and this was its end. */
-      readonly next: string | null;
-      readonly behindMillis: number;
-      /** The server's clock at the answer. */
-      readonly serverNow: Millis;
-    }
-  | { readonly kind: "expired" }
-  | { readonly kind: "throttled" };
+export interface LogRecords {
+  readonly kind: "records";
+  readonly records: readonly LogRecord[];
+  /** null: the shard is closed and this was its end. */
+  readonly next: string | null;
+  readonly behindMillis: number;
+  /** The server's clock at the answer. */
+  readonly serverNow: Millis;
+}
+
+/**
+ * A block of a text, made of whole lines. Each line that is not empty is a record without its line end ("\n" or "\r\n"); its
+ * sequence number is the offset of its first byte, in decimal. One string for all of them: a record costs no object.
+ */
+export interface LogLines {
+  readonly kind: "lines";
+  readonly bytes: Uint8Array;
+  /** The bytes as text; null where they are not all UTF-8. */
+  readonly text: string | null;
+  /** Of the first byte. */
+  readonly offset: number;
+  /** null: this was the end. */
+  readonly next: string | null;
+}
+
+export type LogRead = LogRecords | LogLines | { readonly kind: "expired" } | { readonly kind: "throttled" };
 
 export type LogDescription =
   | {
@@ -50,7 +64,7 @@ export type LogDescription =
   | { readonly kind: "absent" };
 
 /**
- * A sharded log read by sequence number: Kinesis. Records of a shard have one order, and reading again gives them again.
+ * A sharded log read by sequence number: Kinesis, or a file as one shard of lines. Records of a shard have one order, and reading again gives them again.
  * Sequence numbers are decimal and compared as integers: they differ in length.
  */
 export interface Log {

@@ -1,5 +1,6 @@
 import type { Blobs } from "./blobs.js";
 import type { Clock } from "./clock.js";
+import type { Files } from "./files.js";
 import type { Functions } from "./functions.js";
 import type { Log } from "./log.js";
 import type { Registers } from "./registers.js";
@@ -11,6 +12,7 @@ export interface World {
   readonly registers: Registers;
   readonly blobs: Blobs;
   readonly log: Log;
+  readonly files: Files;
   readonly tables: Tables;
   readonly functions: Functions;
 }

@@ -1,16 +1,18 @@
 import { loadBodyRange, storeBody } from "../checkpoint/bodies.js";
-import { taskObjectKey } from "../checkpoint/names.js";
+import { taskObjectKey, taskObjectName } from "../checkpoint/names.js";
 import { repeat } from "../checkpoint/repeat.js";
 import { type CheckpointStore, writeAck } from "../checkpoint/store.js";
-import type { Ack, Committable, KeyGroups } from "../model/checkpoints.js";
+import type { Ack, Committable, HeldCommittable, KeyGroups } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import type { CheckpointId, Generation, Millis, SessionId, TaskId } from "../model/ids.js";
 import type { SnapshotFile, SnapshotRef } from "../model/snapshots.js";
 import type { Stored } from "../model/stored.js";
-import type { HeldWriter } from "../pipeline/sink.js";
+import type { HeldWriter, SealedEpoch } from "../pipeline/sink.js";
 import { continued, noState } from "../state/compaction.js";
 import { type EncodedSnapshot, encodeSnapshot, finishSnapshot } from "../state/snapshot-writer.js";
 import { encodeHeldRows } from "./held-bodies.js";
+import type { HeldRow } from "./held-output.js";
+import type { OpenedWriter, Output } from "./outputs.js";
 import type { Task } from "./task.js";
 
 /** Whose part of the snapshot it is. */
@@ -23,18 +25,16 @@ export interface Identity {
   readonly keyGroups: KeyGroups;
 }
 
-/** What a task was at a cut, as bytes of its own: records may flow on at once (B2). */
+/** What a task was at a cut, of its own: records may flow on at once (B2). */
 export interface Cut {
   readonly checkpointId: CheckpointId;
   /** The epoch that it ends. */
   readonly epoch: CheckpointId;
   readonly state: EncodedSnapshot | null;
-  readonly held: readonly {
-    readonly sink: string;
-    readonly target: string;
-    readonly bytes: Uint8Array;
-    readonly records: number;
-  }[];
+  readonly held: readonly HeldPart[];
+  readonly sealed: readonly { readonly sink: string; readonly target: string; readonly epoch: SealedEpoch }[];
+  /** Resolves when all that eager sinks took in the epoch is written. */
+  readonly written: Promise<unknown>;
   readonly positions: Ack["positions"];
   readonly finished: boolean;
   readonly idle: boolean;
@@ -43,27 +43,54 @@ export interface Cut {
   readonly at: Millis;
 }
 
+interface HeldPart {
+  readonly sink: string;
+  readonly target: string;
+  readonly bytes: Uint8Array;
+  readonly records: number;
+}
+
+export type CutPoint = Pick<
+  Cut,
+  "checkpointId" | "epoch" | "positions" | "finished" | "idle" | "recordsIn" | "recordsOut" | "at"
+>;
+
 /**
- * B2: takes state and held output of the task at a record boundary. Synchronous.
+ * B2: takes state and output of the task at a record boundary. Synchronous.
  *
  * @throws StreamError `invalid` where a row cannot be stored, or state cannot be encoded: before any ack speaks of it
  */
 export function cutTask(
-  task: Task,
-  writers: ReadonlyMap<string, HeldWriter>,
-  at: Pick<Cut, "checkpointId" | "epoch" | "positions" | "finished" | "idle" | "recordsIn" | "recordsOut" | "at">,
+  task: Task<Output>,
+  writers: ReadonlyMap<string, OpenedWriter>,
+  me: Identity,
+  at: CutPoint,
   kind: "base" | "delta" | "none",
 ): Cut {
-  const held: Cut["held"][number][] = [];
-  for (const [sink, buffer] of task.sinks) {
-    const writer = writers.get(sink);
-    const rows = buffer.take();
-    if (rows.length === 0 || writer === undefined) continue;
-    for (const { row } of rows) validate(sink, writer, row);
-    held.push({ sink, target: writer.target, bytes: encodeRows(sink, rows), records: rows.length });
+  const held: HeldPart[] = [];
+  const sealed: Cut["sealed"][number][] = [];
+  const written: Promise<void>[] = [];
+  for (const [sink, output] of task.outputs) {
+    const opened = writers.get(sink);
+    if (output.kind === "held" && opened?.delivery === "held") {
+      const part = heldPart(sink, opened.writer, output.take());
+      if (part !== null) held.push(part);
+    } else if (output.kind === "two-phase" && opened !== undefined) {
+      const epoch = output.seal(`${sink}-${taskObjectName({ ...me, checkpointId: at.checkpointId })}`);
+      if (epoch !== null) sealed.push({ sink, target: opened.writer.target, epoch });
+    } else if (output.kind === "eager") written.push(output.cut(at.checkpointId));
   }
   const state = kind === "none" ? null : encodeSnapshot(task.tables, { kind });
-  return { ...at, state, held };
+  const all = Promise.all(written);
+  // It is awaited before the ack; until then a failure must not end the process.
+  all.catch(() => undefined);
+  return { ...at, state, held, sealed, written: all };
+}
+
+function heldPart(sink: string, writer: HeldWriter, rows: readonly HeldRow[]): HeldPart | null {
+  if (rows.length === 0) return null;
+  for (const { row } of rows) validate(sink, writer, row);
+  return { sink, target: writer.target, bytes: encodeRows(sink, rows), records: rows.length };
 }
 
 function validate(sink: string, writer: HeldWriter, row: unknown): void {
@@ -75,7 +102,7 @@ function validate(sink: string, writer: HeldWriter, row: unknown): void {
   }
 }
 
-function encodeRows(sink: string, rows: Parameters<typeof encodeHeldRows>[0]): Uint8Array {
+function encodeRows(sink: string, rows: readonly HeldRow[]): Uint8Array {
   try {
     return encodeHeldRows(rows);
   } catch (cause) {
@@ -87,7 +114,7 @@ function encodeRows(sink: string, rows: Parameters<typeof encodeHeldRows>[0]): U
   }
 }
 
-/** What B3 demands before the ack: snapshot and committables are durable. */
+/** What B3 demands before the ack: snapshot, eager rows and committables are durable. */
 export interface Durable {
   readonly snapshot: SnapshotRef;
   readonly prepared: readonly Committable[];
@@ -100,29 +127,33 @@ export async function makeDurable(
   cut: Cut,
   before: SnapshotRef | null,
 ): Promise<Durable> {
-  const at = { ...me, checkpointId: cut.checkpointId };
   const snapshot = await storeSnapshot(store, me, cut, before);
+  await cut.written;
   const prepared: Committable[] = [];
   let bytes = snapshot.bytes;
-  for (const [index, held] of cut.held.entries()) {
-    const key = taskObjectKey(at, `held-${index}`, me.session);
+  for (const held of cut.held) {
+    const index = prepared.length;
+    const key = taskObjectKey({ ...me, checkpointId: cut.checkpointId }, `held-${index}`, me.session);
     const body = await repeat(store.clock, () => storeBody(store.blobs, key, held.bytes));
     bytes += body.size;
-    prepared.push({
-      sink: held.sink,
-      target: held.target,
-      kind: "held",
-      generation: me.generation,
-      epoch: cut.epoch,
-      checkpointId: cut.checkpointId,
-      task: me.task,
-      index,
-      body,
-      finalKey: null,
-      records: held.records,
-    });
+    prepared.push({ ...preparedAt(me, cut, held, index), kind: "held", body });
+  }
+  for (const { sink, target, epoch } of cut.sealed) {
+    const staged = await repeat(store.clock, () => epoch.prepare());
+    bytes += staged.bytes;
+    const what = { sink, target, records: epoch.records };
+    prepared.push({ ...preparedAt(me, cut, what, prepared.length), kind: "two-phase", prepared: staged.prepared });
   }
   return { snapshot: snapshot.ref, prepared, bytes };
+}
+
+function preparedAt(
+  { generation, task }: Identity,
+  { epoch, checkpointId }: Cut,
+  { sink, target, records }: { readonly sink: string; readonly target: string; readonly records: number },
+  index: number,
+): Omit<HeldCommittable, "kind" | "body"> {
+  return { sink, target, generation, epoch, checkpointId, task, index, records };
 }
 
 async function storeSnapshot(

@@ -12,6 +12,9 @@ export interface GuardedWorld {
   idle(): Promise<void>;
 }
 
+const isIterable = (answer: unknown): answer is AsyncIterable<unknown> =>
+  typeof answer === "object" && answer !== null && Symbol.asyncIterator in answer;
+
 /** N4: counts calls and what is under way, and refuses what a finished session asks for. The clock is not guarded. */
 export function guardWorld(world: World): GuardedWorld {
   const counts = new Map<string, number>();
@@ -24,21 +27,41 @@ export function guardWorld(world: World): GuardedWorld {
         const method: unknown = Reflect.get(target, member);
         if (typeof method !== "function" || typeof member !== "string") return method;
         return (...args: unknown[]) => {
-          if (ended) throw new StreamError("fenced", `${name}.${member}: the session has ended (N4)`);
+          refuseAfterEnd(`${name}.${member}`);
           const answer: unknown = Reflect.apply(method, target, args);
           // A number at once, such as the size of an item, is no request.
           if (typeof answer !== "object") return answer;
           counts.set(`${name}.${member}`, (counts.get(`${name}.${member}`) ?? 0) + 1);
           if (answer instanceof Promise) track(answer);
-          return answer;
+          return isIterable(answer) ? guardPages(answer, `${name}.${member}`) : answer;
         };
       },
     });
 
-  const track = (answer: Promise<unknown>) => {
+  const refuseAfterEnd = (call: string) => {
+    if (ended) throw new StreamError("fenced", `${call}: the session has ended (N4)`);
+  };
+
+  /** Each step of a list may be a request of its own. */
+  const guardPages = (pages: AsyncIterable<unknown>, call: string): AsyncIterable<unknown> => ({
+    [Symbol.asyncIterator]() {
+      refuseAfterEnd(call);
+      const steps = pages[Symbol.asyncIterator]();
+      return {
+        next: () => {
+          refuseAfterEnd(call);
+          return track(steps.next());
+        },
+        return: async (value) => track(steps.return?.(value) ?? Promise.resolve({ done: true, value })),
+      };
+    },
+  });
+
+  const track = <T>(answer: Promise<T>): Promise<T> => {
     underWay.add(answer);
     const done = () => underWay.delete(answer);
     answer.then(done, done);
+    return answer;
   };
 
   return {
@@ -47,6 +70,7 @@ export function guardWorld(world: World): GuardedWorld {
       registers: guard(world.registers, "registers"),
       blobs: guard(world.blobs, "blobs"),
       log: guard(world.log, "log"),
+      files: guard(world.files, "files"),
       tables: guard(world.tables, "tables"),
       functions: guard(world.functions, "functions"),
     },

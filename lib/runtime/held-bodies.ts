@@ -1,15 +1,16 @@
 import { StreamError } from "../model/errors.js";
 import { CborReader } from "../state/cbor-reader.js";
 import { CborWriter } from "../state/cbor-writer.js";
-import type { HeldRow } from "./sink-buffer.js";
+import type { HeldRow } from "./held-output.js";
 
 const format = 1;
 
-/** The rows of a held committable: a CBOR sequence of the format and one [key, row, seq] each. */
+/** The rows of a held committable: a CBOR sequence of the format and one [key, row, seq] each; of a deletion [key, key attributes, seq, true]. */
 export function encodeHeldRows(rows: readonly HeldRow[]): Uint8Array {
   const writer = new CborWriter();
   writer.value(format);
-  for (const { key, row, seq } of rows) writer.value([key, row, seq]);
+  for (const { key, row, change, seq } of rows)
+    writer.value(change === "put" ? [key, row, seq] : [key, row, seq, true]);
   return writer.take();
 }
 
@@ -27,7 +28,9 @@ export function decodeHeldRows(bytes: Uint8Array): readonly HeldRow[] {
 }
 
 function heldRow(item: unknown): HeldRow {
-  const [key, row, seq] = Array.isArray(item) ? (item as readonly unknown[]) : [];
-  if (typeof key === "string" && typeof seq === "number") return { key, row, seq };
+  const [key, row, seq, isDeletion] = Array.isArray(item) ? (item as readonly unknown[]) : [];
+  if (typeof key === "string" && typeof seq === "number") {
+    return { key, row, change: isDeletion === true ? "delete" : "put", seq };
+  }
   throw new StreamError("corrupt", "an item among held rows is no [key, row, seq]");
 }

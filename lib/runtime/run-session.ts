@@ -1,39 +1,17 @@
-import { type Coordinator, emptyMemory } from "../checkpoint/coordinator.js";
 import { type Claim, claimLease, releaseLease } from "../checkpoint/lease.js";
 import { repeat } from "../checkpoint/repeat.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import { asStreamError, keptMessage, StreamError } from "../model/errors.js";
 import type { Invocation } from "../model/head.js";
-import { type Millis, sessionId, taskParts } from "../model/ids.js";
+import { type Millis, sessionId } from "../model/ids.js";
 import { keyGroupCount } from "../model/keys.js";
-import type { SourceTable } from "../model/shards.js";
-import type { Plan } from "../pipeline/plan.js";
-import type { HeldWriter } from "../pipeline/sink.js";
-import type { World } from "../ports/world.js";
 import type { Identity } from "./cut.js";
+import { type Deployment, storeOf } from "./deployment.js";
 import { type GuardedWorld, guardWorld } from "./guard.js";
+import { openParts } from "./open-parts.js";
 import type { SessionEnding } from "./phase.js";
-import { readStart, type Start } from "./restore.js";
+import { readStart } from "./restore.js";
 import { Session } from "./session.js";
-import type { SessionLog, SessionParts } from "./session-parts.js";
-import { SourceReader } from "./source-reader.js";
-import { Task } from "./task.js";
-
-/** The physical names of an environment, by logical ones. */
-export interface Bindings {
-  readonly stream: (logical: string) => string;
-  readonly table: (logical: string) => string;
-}
-
-/** The code and environment that sessions and supervisors run in. */
-export interface Deployment {
-  readonly world: World;
-  readonly plan: Plan;
-  readonly bindings: Bindings;
-  readonly functionVersion: string;
-  readonly library: string;
-  readonly log: SessionLog;
-}
 
 /** Between two attempts of a session that failed to say so. */
 const markPauseMillis = 250;
@@ -70,13 +48,6 @@ export async function runSession(
   }
 }
 
-export const storeOf = (deployment: Deployment, world: World): CheckpointStore => ({
-  pipeline: deployment.plan.graph.name,
-  registers: world.registers,
-  blobs: world.blobs,
-  clock: world.clock,
-});
-
 async function runClaimed(
   deployment: Deployment,
   guarded: GuardedWorld,
@@ -105,10 +76,15 @@ async function runToEnd(
 ): Promise<SessionEnding | StreamError> {
   try {
     const start = await readStart(storeOf(deployment, guarded.world), claim);
-    const parts = await openParts(deployment, guarded, claim, start, deadline);
+    const parts = await openParts(deployment, guarded, claim, me, start, deadline);
     const session = new Session(parts, me, start, claim.head);
-    await session.restore(start);
-    return await session.run();
+    try {
+      await session.restore(start);
+      return await session.run();
+    } finally {
+      // N4: calls of users, too, are ended before the session returns.
+      await parts.calls.end();
+    }
   } catch (error) {
     return asStreamError(error);
   }
@@ -173,70 +149,3 @@ async function markFailed(
     await store.clock.sleep(pause);
   }
 }
-
-async function openParts(
-  deployment: Deployment,
-  guarded: GuardedWorld,
-  claim: Claim,
-  start: Start,
-  deadline: Millis,
-): Promise<SessionParts> {
-  const { plan } = deployment;
-  const store = storeOf(deployment, guarded.world);
-  const writers = openWriters(deployment, guarded.world);
-  const readers = await openReaders(deployment, guarded.world, claim, start);
-  for (const writer of writers.values()) await repeat(store.clock, () => writer.check());
-  return {
-    store,
-    guarded,
-    coordinator: coordinatorOf(deployment, guarded.world),
-    record: claim.record,
-    settings: plan.settings,
-    deadline,
-    task: new Task(plan),
-    readers,
-    writers,
-    commit: { store, incarnation: claim.head.incarnation, writers },
-    log: deployment.log,
-  };
-}
-
-export const coordinatorOf = (deployment: Deployment, world: World): Coordinator => ({
-  store: storeOf(deployment, world),
-  log: world.log,
-  functions: world.functions,
-  plan: deployment.plan,
-  library: deployment.library,
-  bindStream: deployment.bindings.stream,
-  decider: { functionVersion: deployment.functionVersion, settings: deployment.plan.settings },
-  memory: emptyMemory(),
-});
-
-function openWriters(deployment: Deployment, world: World): ReadonlyMap<string, HeldWriter> {
-  const resources = { tables: world.tables, clock: world.clock, bind: deployment.bindings.table };
-  return new Map([...deployment.plan.sinks].map(([name, sink]) => [name, sink.open(resources)]));
-}
-
-async function openReaders(
-  deployment: Deployment,
-  world: World,
-  claim: Claim,
-  start: Start,
-): Promise<ReadonlyMap<string, SourceReader>> {
-  const readers = new Map<string, SourceReader>();
-  for (const [name, source] of deployment.plan.sources) {
-    const stream = deployment.bindings.stream(source.config.stream);
-    const found = await repeat(world.clock, () => world.log.describe(stream));
-    const table = start.shards[name];
-    if (found.kind === "absent") throw new StreamError("invalid", `source "${name}": there is no stream "${stream}"`);
-    if (table === undefined) throw new StreamError("bug", `source "${name}" has no shard table (P0)`);
-    const { generation } = claim.head;
-    const { index } = taskParts(claim.lease.task);
-    const options = { name, stream, source, retentionMillis: found.retentionMillis, generation, producer: index };
-    readers.set(name, new SourceReader(world.log, world.clock, options, ownShards(table)));
-  }
-  return readers;
-}
-
-/** K2 at parallelism 1: the one task owns every key group, so every shard's starting hash key lies in its range. */
-const ownShards = (table: SourceTable): SourceTable => table;

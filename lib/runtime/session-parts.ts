@@ -3,9 +3,12 @@ import type { CheckpointStore } from "../checkpoint/store.js";
 import type { GenerationRecord } from "../model/head.js";
 import type { Millis } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
-import type { HeldWriter } from "../pipeline/sink.js";
+import type { Calls } from "./calls.js";
 import type { CommitContext } from "./commit.js";
 import type { GuardedWorld } from "./guard.js";
+import type { Mailbox } from "./mailbox.js";
+import type { OpenedWriter, Output } from "./outputs.js";
+import type { SessionEvent } from "./session.js";
 import type { SourceReader } from "./source-reader.js";
 import type { Task } from "./task.js";
 
@@ -20,9 +23,12 @@ export interface SessionParts {
   readonly record: GenerationRecord;
   readonly settings: PlanSettings;
   readonly deadline: Millis;
-  readonly task: Task;
+  readonly task: Task<Output>;
+  readonly calls: Calls;
+  /** The session's own: what its parts tell it comes here too. */
+  readonly mailbox: Mailbox<SessionEvent>;
   readonly readers: ReadonlyMap<string, SourceReader>;
-  readonly writers: ReadonlyMap<string, HeldWriter>;
+  readonly writers: ReadonlyMap<string, OpenedWriter>;
   readonly commit: CommitContext;
   readonly log: SessionLog;
 }

@@ -3,23 +3,29 @@ import { cachedManifest } from "../checkpoint/facts.js";
 import { observeCompletion } from "../checkpoint/permit.js";
 import { putProgress, readHead } from "../checkpoint/store.js";
 import type { Ack, Committable, Manifest, Pending } from "../model/checkpoints.js";
-import type { Head, Progress } from "../model/head.js";
+import type { Head } from "../model/head.js";
 import { type CheckpointId, checkpointId, coordinatorTask, type Millis } from "../model/ids.js";
 import type { SnapshotRef } from "../model/snapshots.js";
 import { nextSnapshotKind } from "../state/compaction.js";
 import { restoreInto } from "../state/snapshot-reader.js";
 import { commitCovered } from "./commit.js";
-import { acknowledge, cutTask, type Identity, makeDurable, readRange } from "./cut.js";
-import { Mailbox } from "./mailbox.js";
+import { acknowledge, type Cut, cutTask, type Identity, makeDurable, readRange } from "./cut.js";
+import { Feed } from "./feed.js";
+import type { Mailbox } from "./mailbox.js";
 import { afterCut, afterHead, ending, firstPhase, type Phase, type SessionEnding, untilLook } from "./phase.js";
+import { progressOf } from "./progress.js";
 import type { Start } from "./restore.js";
 import { type SessionParts, timeOf } from "./session-parts.js";
+import { Uncommitted } from "./uncommitted.js";
 
 /** What the activities of a session tell it. */
-type Event =
+export type SessionEvent =
   | { readonly kind: "observed"; readonly head: Head; readonly manifest: Manifest | null }
   | { readonly kind: "gone" }
-  | { readonly kind: "batch"; readonly source: string; readonly shard: string }
+  /** A batch is there, or a call has its answer, or a sink has taken what waited, or the next slice may begin. */
+  | { readonly kind: "ready" }
+  | { readonly kind: "relieved" }
+  | { readonly kind: "again" }
   | { readonly kind: "acked"; readonly ack: Ack; readonly prepared: readonly Committable[] }
   | { readonly kind: "committed"; readonly committed: readonly Committable[] }
   | { readonly kind: "failed"; readonly error: unknown };
@@ -34,7 +40,8 @@ export const pollMillis = 1_000;
 export class Session {
   readonly #parts: SessionParts;
   readonly #me: Identity;
-  readonly #mailbox = new Mailbox<Event>();
+  readonly #mailbox: Mailbox<SessionEvent>;
+  readonly #feed: Feed;
   readonly #stop = new AbortController();
   /** Cut short to look at the head at once. */
   #nap = new AbortController();
@@ -43,11 +50,16 @@ export class Session {
   #epoch: CheckpointId;
   #acked: CheckpointId;
   #snapshot: SnapshotRef | null = null;
-  #committables: readonly Committable[];
+  readonly #uncommitted: Uncommitted;
   #committing = false;
   #ackUnderWay = false;
+  #relieving = false;
+  /** The next slice is asked for. */
+  #comingBack = false;
   /** A first record was taken: the time from a crash to here is the time to recover. */
   #flowing = false;
+  /** Told to the log. */
+  #quarantined = 0;
   #recordsBefore: { readonly in: number; readonly out: number };
   #seq = 0;
   #idleSince: Millis | null = null;
@@ -55,28 +67,28 @@ export class Session {
   constructor(parts: SessionParts, me: Identity, start: Start, head: Head) {
     this.#parts = parts;
     this.#me = me;
+    this.#mailbox = parts.mailbox;
+    this.#feed = new Feed(parts.task, parts.readers, parts.store.clock);
     this.#head = head;
     this.#epoch = start.epoch;
     this.#acked = start.epoch;
-    this.#committables = start.committables;
+    this.#uncommitted = new Uncommitted(start.committables);
     this.#recordsBefore = { in: start.recordsIn, out: start.recordsOut };
     this.#phase = firstPhase(head, start.fromHandover ? start.epoch : null);
   }
 
-  /** C2: state, and what the completed checkpoint covers, before the first ack. */
+  /** C2: state, and what the completed checkpoint covers, before the first ack. C4: what a lineage that a restore has left lists as staged stays: it may be gone back to. */
   async restore(start: Start): Promise<void> {
-    const { store, task, record } = this.#parts;
+    const { store, task, record, writers, commit } = this.#parts;
     if (start.snapshot !== null) {
-      this.#snapshot = await restoreInto(
-        task.tables,
-        start.snapshot,
-        this.#me.keyGroups,
-        readRange(store),
-        record.dropped,
-      );
+      const { keyGroups } = this.#me;
+      this.#snapshot = await restoreInto(task.tables, start.snapshot, keyGroups, readRange(store), record.dropped);
     }
     const permit = observeCompletion(this.#head);
-    if (permit !== null) this.#drop(await commitCovered(this.#parts.commit, permit, this.#committables));
+    if (permit !== null) this.#uncommitted.drop(await commitCovered(commit, permit, this.#uncommitted.list));
+    for (const [name, opened] of this.#head.left.length === 0 ? writers : []) {
+      if (opened.delivery === "two-phase") await opened.writer.sweep(this.#uncommitted.stagedBy(name));
+    }
   }
 
   /** @throws StreamError what an activity or an operator failed with */
@@ -86,7 +98,7 @@ export class Session {
       for (;;) {
         const end = this.#end();
         if (end !== null) return end;
-        this.#pump();
+        this.#flow();
         const event = await this.#mailbox.next();
         if (event.kind === "gone") return { kind: "fenced" };
         this.#handle(event);
@@ -97,20 +109,25 @@ export class Session {
     }
   }
 
-  #handle(event: Exclude<Event, { readonly kind: "gone" }>): void {
+  #handle(event: Exclude<SessionEvent, { readonly kind: "gone" }>): void {
     switch (event.kind) {
       case "observed":
         this.#observe(event.head, event.manifest);
         break;
-      case "batch":
-        this.#consume(event.source, event.shard);
+      case "ready":
+        break;
+      case "relieved":
+        this.#relieving = false;
+        break;
+      case "again":
+        this.#comingBack = false;
         break;
       case "acked":
         this.#onAcked(event.ack, event.prepared);
         break;
       case "committed":
         this.#committing = false;
-        this.#drop(event.committed);
+        this.#uncommitted.drop(event.committed);
         break;
       case "failed":
         throw event.error;
@@ -128,56 +145,83 @@ export class Session {
       }
     }
     this.#phase = afterHead(this.#phase, head);
-    if (this.#phase.kind === "running") this.#consumeHeld();
-    const pending = head.pending;
-    if (
-      pending !== null &&
-      pending.checkpointId > this.#epoch &&
-      this.#phase.kind === "running" &&
-      !this.#ackUnderWay
-    ) {
-      this.#cut(pending);
-    }
     this.#spawn(this.#look(pollMillis));
   }
 
-  #consume(source: string, shard: string): void {
-    if (this.#phase.kind !== "running") return;
-    const { task } = this.#parts;
-    this.#parts.readers.get(source)?.consume(shard, (value, position) => task.take(value, position));
-    if (!this.#flowing && task.recordsIn > 0) {
-      this.#flowing = true;
-      this.#parts.log({
-        event: "flowing",
-        generation: this.#me.generation,
-        task: this.#me.task,
-        session: this.#me.session,
-      });
+  /** After every event: what can go on goes on. */
+  #flow(): void {
+    if (this.#phase.kind === "running") {
+      this.#parts.task.advance();
+      const due = this.#due();
+      // B2: calls in flight are awaited; until then no record is taken.
+      if (due === null) this.#take();
+      else if (this.#parts.task.inFlight === 0) this.#cut(due);
     }
-    this.#idleSince = this.#idle() ? (this.#idleSince ?? this.#parts.store.clock.now()) : null;
+    if (this.#phase.kind === "running") this.#read();
+    this.#relieve();
+    this.#commit();
   }
 
-  /** What came while the session waited for a checkpoint that was then aborted. */
-  #consumeHeld(): void {
-    for (const [name, reader] of this.#parts.readers) for (const shard of reader.holding()) this.#consume(name, shard);
+  /** The checkpoint that this task must cut for. */
+  #due(): Pending | null {
+    const { pending } = this.#head;
+    return pending !== null && pending.checkpointId > this.#epoch && !this.#ackUnderWay ? pending : null;
+  }
+
+  #take(): void {
+    const { task, log, store } = this.#parts;
+    const fed = this.#feed.slice();
+    task.advance();
+    if (task.quarantined > this.#quarantined)
+      log({ event: "quarantined", records: task.quarantined - this.#quarantined });
+    this.#quarantined = task.quarantined;
+    if (!this.#flowing && task.recordsIn > 0) {
+      this.#flowing = true;
+      log({ event: "flowing", generation: this.#me.generation, task: this.#me.task, session: this.#me.session });
+    }
+    this.#idleSince = this.#feed.isIdle ? (this.#idleSince ?? store.clock.now()) : null;
+    if (fed !== "more" || this.#comingBack) return;
+    this.#comingBack = true;
+    this.#spawn(store.clock.sleep(0).then(() => ({ kind: "again" })));
+  }
+
+  #read(): void {
+    for (const reader of this.#parts.readers.values()) {
+      for (const read of reader.pump(this.#stop.signal)) this.#spawn(read.then(() => ({ kind: "ready" })));
+    }
+  }
+
+  #relieve(): void {
+    if (this.#relieving || this.#phase.kind !== "running") return;
+    const flushes = this.#feed.relieve();
+    if (flushes.length === 0) return;
+    this.#relieving = true;
+    this.#spawn(Promise.all(flushes).then(() => ({ kind: "relieved" })));
+  }
+
+  #commit(): void {
+    const permit = observeCompletion(this.#head);
+    if (permit === null || this.#committing || !this.#uncommitted.isCovered(this.#head)) return;
+    this.#committing = true;
+    const commit = commitCovered(this.#parts.commit, permit, this.#uncommitted.list);
+    this.#spawn(commit.then((committed) => ({ kind: "committed", committed })));
   }
 
   /** B2: at a record boundary, synchronously. What remains to be done for the ack goes on beside the records. */
   #cut(pending: Pending): void {
     const { task, readers, writers, store } = this.#parts;
-    const now = store.clock.now();
     const kind = nextSnapshotKind(this.#snapshot, task.tables);
-    const positions = Object.fromEntries([...readers].map(([name, reader]) => [name, reader.positions()]));
     const at = {
       checkpointId: pending.checkpointId,
       epoch: this.#epoch,
-      positions,
-      finished: this.#finished(),
-      idle: this.#idle(),
-      at: now,
+      positions: Object.fromEntries([...readers].map(([name, reader]) => [name, reader.positions()])),
+      finished: this.#feed.isFinished,
+      idle: this.#feed.isIdle,
+      at: store.clock.now(),
+      recordsIn: this.#recordsIn(),
+      recordsOut: this.#recordsBefore.out + task.recordsOut,
     };
-    const records = { recordsIn: this.#recordsIn(), recordsOut: this.#recordsBefore.out + task.recordsOut };
-    const cut = cutTask(task, writers, { ...at, ...records }, kind);
+    const cut = cutTask(task, writers, this.#me, at, kind);
     for (const reader of readers.values()) reader.changed = false;
     this.#epoch = pending.checkpointId;
     this.#phase = afterCut(pending, timeOf(this.#parts));
@@ -185,11 +229,11 @@ export class Session {
     this.#spawn(this.#acknowledge(cut));
   }
 
-  async #acknowledge(cut: Parameters<typeof makeDurable>[2]): Promise<Event> {
+  async #acknowledge(cut: Cut): Promise<SessionEvent> {
     const { store, guarded } = this.#parts;
     const durable = await makeDurable(store, this.#me, cut, this.#snapshot);
     // C1: all that is not confirmed by now; what is confirmed later is committed twice at worst, which does no harm.
-    const committables = [...this.#committables, ...durable.prepared];
+    const committables = [...this.#uncommitted.list, ...durable.prepared];
     const ack = await acknowledge(store, this.#me, cut, durable, { committables, requests: guarded.requests() });
     return { kind: "acked", ack, prepared: durable.prepared };
   }
@@ -198,37 +242,12 @@ export class Session {
     this.#ackUnderWay = false;
     this.#acked = ack.checkpointId;
     this.#snapshot = ack.snapshot;
-    this.#committables = [...this.#committables, ...prepared];
+    this.#uncommitted.add(prepared);
     this.#nap.abort();
   }
 
-  #drop(committed: readonly Committable[]): void {
-    const done = new Set(committed);
-    this.#committables = this.#committables.filter((item) => !done.has(item));
-  }
-
-  #pump(): void {
-    if (this.#phase.kind === "running") {
-      for (const [name, reader] of this.#parts.readers) {
-        for (const read of reader.pump(this.#stop.signal)) {
-          this.#spawn(read.then((shard) => ({ kind: "batch", source: name, shard })));
-        }
-      }
-    }
-    const permit = observeCompletion(this.#head);
-    if (
-      permit !== null &&
-      !this.#committing &&
-      this.#committables.some((item) => item.checkpointId <= permit.completed.checkpointId)
-    ) {
-      this.#committing = true;
-      const commit = commitCovered(this.#parts.commit, permit, this.#committables);
-      this.#spawn(commit.then((committed) => ({ kind: "committed", committed })));
-    }
-  }
-
   /** Once a second: says how far the task is, lets the coordinator act, and reads the head with what it completed. */
-  async #look(pause: number): Promise<Event> {
+  async #look(pause: number): Promise<SessionEvent> {
     const { store, coordinator } = this.#parts;
     await store.clock.sleep(untilLook(pause, timeOf(this.#parts)), this.#nap.signal);
     if (this.#stop.signal.aborted) return { kind: "gone" };
@@ -252,46 +271,27 @@ export class Session {
     };
   }
 
-  #progress(): Progress {
-    const { store, settings, deadline, readers } = this.#parts;
-    const now = store.clock.now();
-    const all = [...readers.values()];
-    return {
-      format: 1,
-      generation: this.#me.generation,
-      task: this.#me.task,
-      session: this.#me.session,
-      seq: ++this.#seq,
-      at: now,
+  #progress() {
+    const facts = {
       epoch: this.#epoch,
-      changed: all.some((reader) => reader.changed || reader.stale(now)),
+      seq: ++this.#seq,
       idleSince: this.#idleSince,
-      behindMillis: Math.max(0, ...all.map((reader) => reader.behindMillis)),
       records: this.#recordsIn(),
-      taken: {},
-      uncommitted: new Set(this.#committables.filter((item) => this.#covered(item)).map((item) => item.checkpointId))
-        .size,
-      sourcesFinished: this.#finished(),
-      handover: deadline - now <= settings.reserve,
+      uncommitted: this.#uncommitted.checkpoints(this.#head),
     };
+    return progressOf(this.#me, this.#parts, this.#feed, facts, this.#parts.store.clock.now());
   }
 
   #end(): SessionEnding | null {
     const completed = this.#head.completed?.checkpointId ?? checkpointId(0);
-    const uncommitted = this.#committing || this.#committables.some((item) => this.#covered(item));
+    const uncommitted = this.#committing || this.#uncommitted.isCovered(this.#head);
     const facts = { acked: this.#acked, completed, uncommitted, busy: this.#committing || this.#ackUnderWay };
     return ending(this.#phase, { ...facts, ...timeOf(this.#parts) });
   }
 
-  #covered(item: Committable): boolean {
-    return item.checkpointId <= (this.#head.completed?.checkpointId ?? 0);
-  }
-
   #recordsIn = (): number => this.#recordsBefore.in + this.#parts.task.recordsIn;
-  #finished = (): boolean => [...this.#parts.readers.values()].every((reader) => reader.finished);
-  #idle = (): boolean => [...this.#parts.readers.values()].every((reader) => reader.idle);
 
-  #spawn(activity: Promise<Event>): void {
+  #spawn(activity: Promise<SessionEvent>): void {
     activity.then(
       (event) => this.#mailbox.post(event),
       (error) => this.#mailbox.post({ kind: "failed", error }),

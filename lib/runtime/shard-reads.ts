@@ -1,8 +1,9 @@
+import { lossAt, shardGone, startOf } from "../checkpoint/retention.js";
 import { StreamError } from "../model/errors.js";
-import type { Millis } from "../model/ids.js";
+import { type Millis, millis } from "../model/ids.js";
 import type { Position } from "../model/shards.js";
 import type { Clock } from "../ports/clock.js";
-import type { Log, LogCursor, LogRead, LogRecord, LogStart } from "../ports/log.js";
+import type { Log, LogCursor, LogLines, LogRecord, LogRecords } from "../ports/log.js";
 
 /** What reading a shard keeps between two reads. */
 export interface ShardCursor {
@@ -12,8 +13,13 @@ export interface ShardCursor {
   verified: boolean;
 }
 
-/** Records behind the position. */
-export type Batch = Extract<LogRead, { readonly kind: "records" }>;
+/** What a read gave, and what of it is behind the position: all but its first `skip` records. */
+export interface Fetched {
+  readonly read: LogRecords | LogLines;
+  readonly skip: number;
+  /** Of the first record behind the position the user records up to this one were taken; null: it is whole. */
+  readonly sub: number | null;
+}
 
 /** The service's limits: 5 reads a second and shard, 10,000 records a read. */
 export const readGapMillis = 200;
@@ -42,14 +48,16 @@ export async function readShard(
   shard: ShardCursor & { readonly entry: { readonly shardId: string }; readonly caughtUp: boolean },
   position: Position,
   signal: AbortSignal,
-): Promise<Batch> {
+): Promise<Fetched> {
   const gap = shard.caughtUp ? emptyGapMillis : readGapMillis;
-  await clock.sleep(Math.max(0, shard.lastReadAt + gap - clock.now()), signal);
+  const pause = shard.lastReadAt + gap - clock.now();
+  // A timer of no length takes a millisecond, in which a file gives a thousand lines.
+  if (pause > 0) await clock.sleep(pause, signal);
   let expirations = 0;
   for (let troubles = 0; ; ) {
     if (signal.aborted) throw new StreamError("fenced", "the session ends");
     const read = await attempt(log, clock, stream, shard, position);
-    if (read.kind === "records") return read;
+    if (read.kind === "fetched") return read.fetched;
     if (read.kind === "trouble" && ++troubles === troublesMax) throw read.error;
     if (read.kind === "expired" && ++expirations === expirationsMax) throw neverFresh(stream, shard.entry.shardId);
     await clock.sleep(read.kind === "expired" ? readGapMillis : busyPauseMillis, signal);
@@ -57,7 +65,7 @@ export async function readShard(
 }
 
 type Attempt =
-  | Batch
+  | { readonly kind: "fetched"; readonly fetched: Fetched }
   | { readonly kind: "expired" | "throttled" }
   | { readonly kind: "trouble"; readonly error: StreamError };
 
@@ -78,7 +86,8 @@ async function attempt(
     }
     shard.lastReadAt = clock.now();
     const read = await log.read(stream.stream, shard.cursor, recordsMax);
-    if (read.kind === "records") return accept(stream, shard, position, read);
+    if (read.kind === "records") return { kind: "fetched", fetched: accept(stream, shard, position, read) };
+    if (read.kind === "lines") return { kind: "fetched", fetched: acceptLines(shard, read) };
     if (read.kind === "expired") shard.cursor = null;
     return read;
   } catch (error) {
@@ -92,43 +101,55 @@ function accept(
   stream: Stream,
   shard: ShardCursor & { readonly entry: { readonly shardId: string } },
   position: Position,
-  read: Batch,
-): Batch {
+  read: LogRecords,
+): Fetched {
   shard.cursor = read.next;
   if (shard.verified || position.kind !== "after") {
     checkRetention(stream, shard.entry.shardId, position, read.serverNow);
-    return read;
+    return { read, skip: 0, sub: null };
   }
   const [first] = read.records;
-  if (first === undefined && read.behindMillis > 0) return read;
+  if (first === undefined && read.behindMillis > 0) return { read, skip: 0, sub: null };
   shard.verified = true;
-  if (first?.sequenceNumber === position.sequenceNumber) return { ...read, records: read.records.slice(1) };
+  if (first?.sequenceNumber === position.sequenceNumber) {
+    return position.sub === null ? { read, skip: 1, sub: null } : { read, skip: 0, sub: position.sub };
+  }
+  if (position.sub !== null) throw restGone(stream, shard.entry.shardId, position);
   checkRetention(stream, shard.entry.shardId, position, read.serverNow);
-  return { ...read, records: behind(read.records, position.sequenceNumber) };
+  return { read, skip: countBefore(read.records, position.sequenceNumber), sub: null };
 }
 
-/** Sequence numbers differ in length: they are compared as integers. */
-function behind(records: readonly LogRecord[], sequenceNumber: string): readonly LogRecord[] {
+/** That a line begins at the position was seen when the cursor was made. A file may be read as often as one likes. */
+function acceptLines(shard: ShardCursor, read: LogLines): Fetched {
+  const skip = shard.verified ? 0 : 1;
+  shard.cursor = read.next;
+  shard.verified = true;
+  shard.lastReadAt = millis(0);
+  return { read, skip, sub: null };
+}
+
+/** Those up to a sequence number, itself too. They differ in length: they are compared as integers. */
+function countBefore(records: readonly LogRecord[], sequenceNumber: string): number {
   const after = BigInt(sequenceNumber);
-  return records.filter((record) => BigInt(record.sequenceNumber) > after);
+  const first = records.findIndex((record) => BigInt(record.sequenceNumber) > after);
+  return first === -1 ? records.length : first;
 }
 
-/** P1: it never skips ahead silently. Nothing is promised of `horizon`. */
+/** P1: it never skips ahead silently. */
 function checkRetention(stream: Stream, shardId: string, position: Position, serverNow: Millis): void {
-  if (position.readTo === null || position.readTo + stream.retentionMillis >= serverNow) return;
-  throw new StreamError(
-    "invalid",
-    `source "${stream.name}", shard ${shardId}: records after ${describe(position)} are past the retention of ${stream.retentionMillis / 3_600_000} h of stream "${stream.stream}" (read up to ${new Date(position.readTo).toISOString()}, it is ${new Date(serverNow).toISOString()}): they are gone (P1)`,
-  );
+  const loss = lossAt(stream, shardId, position, serverNow);
+  if (loss !== null) throw loss;
 }
 
-const describe = (position: Position): string =>
-  position.kind === "after" ? `sequence number ${position.sequenceNumber}` : `its ${position.kind}`;
-
-function shardGone(stream: Stream, shardId: string): StreamError {
+/** P1: what was not yet taken of an aggregate went with it, whatever a clock says. */
+function restGone(
+  stream: Stream,
+  shardId: string,
+  position: Extract<Position, { readonly kind: "after" }>,
+): StreamError {
   return new StreamError(
     "invalid",
-    `source "${stream.name}": stream "${stream.stream}" has no shard ${shardId} any more, and it was not read to its end (P1): its records are past the retention, or the stream was made anew`,
+    `source "${stream.name}", shard ${shardId}: sequence number ${position.sequenceNumber} of stream "${stream.stream}" is gone, of which only the user records up to ${position.sub} were taken: the rest is lost (P1)`,
   );
 }
 
@@ -137,16 +158,4 @@ function neverFresh(stream: Stream, shardId: string): StreamError {
     "transient",
     `source "${stream.name}", shard ${shardId}: ${expirationsMax} cursors in a row were expired when they were made`,
   );
-}
-
-function startOf(position: Position): LogStart {
-  switch (position.kind) {
-    case "horizon":
-    case "beginning":
-      return { kind: "horizon" };
-    case "timestamp":
-      return { kind: "timestamp", at: position.at };
-    case "after":
-      return { kind: "at", sequenceNumber: position.sequenceNumber };
-  }
 }

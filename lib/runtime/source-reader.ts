@@ -1,22 +1,28 @@
 import { setMaxListeners } from "node:events";
 import { repeat } from "../checkpoint/repeat.js";
-import { StreamError } from "../model/errors.js";
+import type { StreamError } from "../model/errors.js";
 import { type Generation, type Millis, millis } from "../model/ids.js";
 import type { Position, ShardEntry, SourceTable } from "../model/shards.js";
-import type { Source } from "../pipeline/source.js";
+import { isBounded, isFile, type Source } from "../pipeline/source.js";
 import type { Clock } from "../ports/clock.js";
-import type { Log, LogRecord, LogShard } from "../ports/log.js";
-import { type Batch, readShard, type ShardCursor } from "./shard-reads.js";
-import type { RecordPosition } from "./task.js";
+import type { Log, LogLines, LogRecords } from "../ports/log.js";
+import type { Batch, Place } from "./batch.js";
+import { LineBatch } from "./line-batch.js";
+import { beginPast } from "./past-end.js";
+import { endReadTo, moved, openPosition, readToAfter, readToOf } from "./positions.js";
+import { RecordBatch } from "./record-batch.js";
+import { type RecordView, ShardView } from "./record-view.js";
+import { type Fetched, readShard, type ShardCursor } from "./shard-reads.js";
 
 /** What the next pump does with a shard: at most one read or one batch of each, so that memory is bounded and all shards get turns. */
 type ShardState =
   | { readonly kind: "idle" }
   | { readonly kind: "reading" }
-  | { readonly kind: "holding"; readonly batch: Batch };
+  | { readonly kind: "holding"; readonly read: LogRecords | LogLines; readonly batch: Batch };
 
 interface Shard extends ShardCursor {
   entry: ShardEntry;
+  readonly view: ShardView;
   state: ShardState;
   /** The last read was empty and nothing was behind it. */
   caughtUp: boolean;
@@ -33,6 +39,8 @@ export interface ReaderOptions {
   readonly generation: Generation;
   /** The index of this task among the source's readers: `finished` entries name it (K3). */
   readonly producer: number;
+  /** Gets the records that do not decode, instead of `take`; where it returns, the position moves behind them. Else they throw. */
+  readonly onBad?: ((error: StreamError, record: RecordView) => void) | undefined;
 }
 
 /** Between two looks at the list of shards, which the service answers ten times a second at most. */
@@ -61,7 +69,7 @@ export class SourceReader {
   enter(table: SourceTable): void {
     const listed = new Set(table.shards.map((entry) => entry.shardId));
     for (const entry of table.shards) {
-      if (!this.#shards.has(entry.shardId)) this.#shards.set(entry.shardId, newShard(entry));
+      if (!this.#shards.has(entry.shardId)) this.#shards.set(entry.shardId, newShard(this.options.name, entry));
     }
     for (const [shardId, shard] of this.#shards) {
       if (shard.entry.at.kind === "finished" && !listed.has(shardId)) this.#shards.delete(shardId);
@@ -106,12 +114,18 @@ export class SourceReader {
 
   async #read(shard: Shard, signal: AbortSignal): Promise<string> {
     shard.state = { kind: "reading" };
-    const batch = await readShard(this.#log, this.#clock, this.options, shard, openPosition(shard.entry), signal);
-    shard.state = { kind: "holding", batch };
+    const fetched = await readShard(this.#log, this.#clock, this.options, shard, openPosition(shard.entry), signal);
+    shard.state = { kind: "holding", read: fetched.read, batch: this.#batchOf(shard, fetched) };
     return shard.entry.shardId;
   }
 
-  /** Shards with a batch that waits: after a pause of the session there may be several. */
+  #batchOf({ view, entry }: Shard, { read, skip, sub }: Fetched): Batch {
+    const { source } = this.options;
+    if (read.kind === "lines") return new LineBatch(source, view, read, { skip });
+    return new RecordBatch({ source, view, hashKeys: entry.hashKeys }, read, { index: skip, sub });
+  }
+
+  /** Shards with records that wait: after a pause of the session, or when it had enough, there may be several. */
   holding(): readonly string[] {
     return [...this.#shards.values()]
       .filter((shard) => shard.state.kind === "holding")
@@ -119,73 +133,67 @@ export class SourceReader {
   }
 
   /**
-   * Gives the records of the shard's batch to `take`, and moves the position behind them.
+   * Gives the records of the shard's batch to `take`, one by one, as long as `mayGoOn` says so after each, and moves the position
+   * behind the last one that was taken. The rest of the batch waits for the next call.
    *
-   * @throws StreamError `invalid`: a record does not decode; names shard, sequence number and cause
+   * @throws StreamError `invalid`: a record does not decode, and nobody takes it by `onBad`; names shard, sequence number and cause
    */
-  consume(shardId: string, take: (value: unknown, position: RecordPosition) => void): void {
+  consume(shardId: string, take: (value: unknown, record: RecordView) => void, mayGoOn: () => boolean): void {
     const shard = this.#shards.get(shardId);
     if (shard === undefined || shard.state.kind !== "holding") return;
-    const { batch } = shard.state;
+    const { batch, read } = shard.state;
+    const given = batch.give({ take, mayGoOn, onBad: this.options.onBad ?? thrown });
+    if (batch.isBegun) this.changed = true;
+    if (given === "usedUp") this.#advance(shard, read, batch.place());
+    else shard.caughtUp = false;
+    if (given !== "end") return;
+    shard.entry = entryOf(shard);
     shard.state = { kind: "idle" };
-    const { name, source } = this.options;
-    let last: LogRecord | null = null;
-    for (const record of batch.records) {
-      if (source.config.end !== null && record.arrivedAt >= source.config.end) {
-        shard.ended = true;
-        break;
-      }
-      const position = { source: name, shard: shardId, sequenceNumber: record.sequenceNumber };
-      take(decode(source, record.data, position), position);
-      last = record;
-    }
-    this.#advance(shard, batch, last);
+    shard.ended = true;
   }
 
-  #advance(shard: Shard, batch: Batch, last: LogRecord | null): void {
+  #advance(shard: Shard, read: LogRecords | LogLines, last: Place | null): void {
     const position = openPosition(shard.entry);
-    const readTo = shard.ended ? arrivalOf(last, position) : readToAfter(position, batch);
     const { end } = this.options.source.config;
-    shard.caughtUp = batch.records.length === 0 && batch.behindMillis === 0;
-    shard.behindMillis = batch.behindMillis;
-    // The end of a closed shard says nothing of its children, which may hold records before the end of the input.
-    if (shard.caughtUp && end !== null && batch.serverNow >= end && batch.next !== null) shard.ended = true;
-    if (last !== null) this.changed = true;
-    if (batch.next === null && !shard.ended) {
-      this.changed = true;
-      const { generation, producer } = this.options;
-      const finished = {
-        kind: "finished",
-        generation,
-        producer,
-        sent: {},
-        readTo: endReadTo(position, batch),
-      } as const;
-      shard.entry = { ...shard.entry, at: finished };
-    } else {
-      shard.entry = { ...shard.entry, at: { kind: "open", position: moved(position, last, readTo) } };
+    shard.state = { kind: "idle" };
+    if (read.kind === "records") {
+      shard.caughtUp = last === null && read.behindMillis === 0;
+      shard.behindMillis = read.behindMillis;
+      // The end of a closed shard says nothing of its children, which may hold records before the end of the input.
+      shard.ended = shard.caughtUp && end !== null && read.serverNow >= end && read.next !== null;
     }
+    if (read.next !== null) {
+      shard.entry = openAt(shard.entry, moved(position, last, readToAfter(position, read, last)));
+      return;
+    }
+    this.changed = true;
+    const { generation, producer } = this.options;
+    const readTo = endReadTo(position, read, last);
+    shard.entry = { ...shard.entry, at: { kind: "finished", generation, producer, sent: {}, readTo } };
   }
 
   /** For the ack: where every shard of this task stands. */
   positions(): readonly { readonly shardId: string; readonly at: ShardEntry["at"] }[] {
     return [...this.#shards.values()]
-      .map(({ entry }) => ({ shardId: entry.shardId, at: entry.at }))
+      .map(entryOf)
+      .map(({ shardId, at }) => ({ shardId, at }))
       .sort((a, b) => (a.shardId < b.shardId ? -1 : 1));
   }
 
   /** All open shards are read to the tip, and none has ended whose children are not in. */
   get idle(): boolean {
     return this.#all((shard) =>
-      shard.entry.at.kind === "open" ? shard.caughtUp || shard.ended : this.#hasChildren(shard),
+      shard.entry.at.kind === "open" ? shard.caughtUp || shard.ended : this.#childrenAreIn(shard),
     );
   }
 
   /** Bounded input is read to its end. */
   get finished(): boolean {
-    if (this.options.source.config.end === null) return false;
+    if (!isBounded(this.options.source)) return false;
     return this.#all((shard) =>
-      shard.entry.at.kind === "open" ? shard.ended : this.#hasChildren(shard) || this.#endless.has(shard.entry.shardId),
+      shard.entry.at.kind === "open"
+        ? shard.ended
+        : this.#childrenAreIn(shard) || this.#endless.has(shard.entry.shardId),
     );
   }
 
@@ -200,9 +208,15 @@ export class SourceReader {
   stale(now: Millis): boolean {
     const limit = now - this.options.retentionMillis / 10;
     return [...this.#shards.values()].some((shard) => {
-      const position = shard.entry.at.kind === "open" ? shard.entry.at.position : null;
+      const { at } = entryOf(shard);
+      const position = at.kind === "open" ? at.position : null;
       return position !== null && position.readTo !== null && position.readTo < limit;
     });
+  }
+
+  /** A file has no children to wait for. */
+  #childrenAreIn(parent: Shard): boolean {
+    return isFile(this.options.source) || this.#hasChildren(parent);
   }
 
   #hasChildren(parent: Shard): boolean {
@@ -214,19 +228,9 @@ export class SourceReader {
   }
 }
 
-/** Shards that come from one of these, by any number of splits and merges. */
-function beginPast(listed: readonly LogShard[], ended: readonly string[]): ReadonlySet<string> {
-  const past = new Set(ended);
-  for (let before = 0; before < past.size; ) {
-    before = past.size;
-    for (const { shardId, parents } of listed) if (parents.some((parent) => past.has(parent))) past.add(shardId);
-  }
-  for (const shardId of ended) past.delete(shardId);
-  return past;
-}
-
-const newShard = (entry: ShardEntry): Shard => ({
+const newShard = (source: string, entry: ShardEntry): Shard => ({
   entry,
+  view: new ShardView(source, entry.shardId),
   state: { kind: "idle" },
   cursor: null,
   lastReadAt: millis(0),
@@ -239,46 +243,16 @@ const newShard = (entry: ShardEntry): Shard => ({
 const wantsRead = (shard: Shard): boolean =>
   shard.state.kind === "idle" && shard.entry.at.kind === "open" && !shard.ended;
 
-function openPosition(entry: ShardEntry): Position {
-  if (entry.at.kind === "open") return entry.at.position;
-  throw new StreamError("bug", `shard ${entry.shardId} is finished and has no position`);
+/** As it is now: of a batch that is half taken, behind its last record, and what is promised ends there (P1). Counted when asked. */
+function entryOf({ entry, state }: Shard): ShardEntry {
+  const last = state.kind === "holding" ? state.batch.place() : null;
+  if (last === null) return entry;
+  const position = openPosition(entry);
+  return openAt(entry, moved(position, last, readToOf(position, last)));
 }
 
-/** P1: up to the last record's arrival; to the server's now where the read was empty with nothing behind it. */
-function readToAfter(position: Position, batch: Batch): Millis | null {
-  const last = batch.records.at(-1);
-  if (last !== undefined) return arrivalOf(last, position);
-  return batch.behindMillis === 0 ? millis(Math.max(position.readTo ?? 0, batch.serverNow)) : position.readTo;
-}
+const openAt = (entry: ShardEntry, position: Position): ShardEntry => ({ ...entry, at: { kind: "open", position } });
 
-/** Bounded input is read to the last record that was taken. */
-function arrivalOf(last: LogRecord | null, position: Position): Millis | null {
-  return last === null ? position.readTo : millis(Math.max(position.readTo ?? 0, last.arrivedAt));
-}
-
-/** P1: the read that finds the end of a shard leaves readTo as it was. Where nothing was promised yet, its last record speaks. */
-function endReadTo(position: Position, batch: Batch): Millis {
-  return position.readTo ?? batch.records.at(-1)?.arrivedAt ?? batch.serverNow;
-}
-
-function moved(position: Position, last: LogRecord | null, readTo: Millis | null): Position {
-  if (last !== null)
-    return { kind: "after", sequenceNumber: last.sequenceNumber, sub: null, readTo: readTo ?? millis(0) };
-  if (readTo === null) return position;
-  // P0: the horizon promises what is there at its first read; from then on it is checked.
-  if (position.kind === "horizon") return { kind: "beginning", readTo };
-  return { ...position, readTo };
-}
-
-function decode(source: Source<unknown>, data: Uint8Array, position: RecordPosition): unknown {
-  try {
-    return source.decode(data);
-  } catch (cause) {
-    const why = cause instanceof StreamError ? cause.message : "it does not decode";
-    throw new StreamError(
-      "invalid",
-      `source "${position.source}", shard ${position.shard}, sequence number ${position.sequenceNumber}: ${why} (codec ${source.config.codec})`,
-      { cause },
-    );
-  }
+function thrown(error: StreamError): never {
+  throw error;
 }

@@ -1,8 +1,22 @@
+import { collect } from "../checkpoint/collect.js";
 import { type Coordinated, coordinate } from "../checkpoint/coordinator.js";
+import type { CheckpointStore } from "../checkpoint/store.js";
+import { asStreamError } from "../model/errors.js";
 import type { Head, SupervisorCall } from "../model/head.js";
 import type { Millis } from "../model/ids.js";
+import { coordinatorOf, type Deployment } from "./deployment.js";
 import { guardWorld } from "./guard.js";
-import { coordinatorOf, type Deployment } from "./run-session.js";
+
+/** G1: what cannot be collected now the next call collects; it is no reason for the supervisor to fail. */
+async function collectQuietly(deployment: Deployment, store: CheckpointStore, deadline: Millis): Promise<void> {
+  try {
+    const done = await collect(store, { retained: deployment.plan.settings.retained, deadline });
+    if (done !== null && done.removed > 0) deployment.log({ event: "collected", ...done });
+  } catch (error) {
+    const { kind, message } = asStreamError(error);
+    deployment.log({ event: "not collected", kind, message });
+  }
+}
 
 /** A delayed restart that lies within this is waited for; a later one is the next scheduled call's. */
 const waitMarginMillis = 2_000;
@@ -30,6 +44,7 @@ export async function runSupervisor(
       await clock.sleep(Math.max(1, again - clock.now()));
     }
   } finally {
+    await collectQuietly(deployment, coordinator.store, execution.deadline);
     guarded.end();
     await guarded.idle();
   }

@@ -1,203 +1,159 @@
 import { StreamError } from "../model/errors.js";
-import type { Key } from "../model/keys.js";
-import { hasState, type NodeId, type Plan, type PlanNode, type UserFunction } from "../pipeline/plan.js";
+import { deadLetterSink } from "../pipeline/dead-letter.js";
+import { hasState, type Plan, type PlanNode } from "../pipeline/plan.js";
 import { createStateTable, type StateTable } from "../state/table.js";
-import { SinkBuffer } from "./sink-buffer.js";
+import type { Called } from "./calls.js";
+import { type Compiled, type CompiledStage, compilePlan, type StartCall, type Whereabouts } from "./compile.js";
+import { keptOutputs, type RowTaker } from "./outputs.js";
+import { deadLetter, describeThrown, isRecordsFault, kindOfFailure } from "./quarantine.js";
+import type { RecordView } from "./record-view.js";
 
-/** Where a record stood, for the context and for messages. */
-export interface RecordPosition {
-  readonly source: string;
-  readonly shard: string;
-  readonly sequenceNumber: string;
+/** What a task is put together with. */
+export interface TaskSurroundings<O extends RowTaker> {
+  readonly outputs: ReadonlyMap<string, O>;
+  readonly startCall: StartCall;
+  /** Told when a call has its answer: then {@link Task.advance} has something to do. */
+  readonly wake: () => void;
 }
 
-/** One step of the compiled plan. Behind `keyBy` it gets the key too. */
-type Step = (value: unknown, key?: Key) => void;
+const nowhere: RecordView = {
+  source: "",
+  shard: "",
+  sequenceNumber: "",
+  subSequenceNumber: null,
+  arrivedAt: null,
+  data: new Uint8Array(),
+};
 
 /**
- * The operators of a task: synchronous, element in, output out. It knows neither ports nor protocol; a session feeds it and
- * cuts it at record boundaries.
+ * The operators of a task: element in, output out. All but the calls of `mapAsync` is synchronous. It knows neither ports nor
+ * protocol; a session feeds it and cuts it at record boundaries.
  */
-export class Task {
+export class Task<O extends RowTaker = RowTaker> {
   readonly tables: readonly StateTable[];
-  readonly sinks: ReadonlyMap<string, SinkBuffer>;
+  readonly outputs: ReadonlyMap<string, O>;
   recordsIn = 0;
-  #position: RecordPosition = { source: "", shard: "", sequenceNumber: "" };
-  /** The node whose user function runs, for the message when it throws. */
-  #at: PlanNode | null = null;
-  readonly #plan: Plan;
-  readonly #entries: ReadonlyMap<string, Step>;
-  readonly #tablesByName: ReadonlyMap<string, StateTable>;
+  /** Records put aside (`onBadRecord`). */
+  quarantined = 0;
+  readonly #here: Whereabouts = { record: nowhere, node: null };
+  readonly #compiled: Compiled;
+  readonly #deadLetters: RowTaker | null;
+  /** What takes back the half-made changes of a record that is put aside. */
+  readonly #undoable: readonly RowTaker[];
 
-  constructor(plan: Plan) {
-    this.#plan = plan;
+  constructor(plan: Plan, surroundings: TaskSurroundings<O>) {
+    this.outputs = surroundings.outputs;
     this.tables = plan.graph.nodes
       .filter(hasState)
       .map((node) =>
         createStateTable(node.name, node.version, node.kind === "process" ? node.state : { value: { kind: "value" } }),
       );
-    this.#tablesByName = new Map(this.tables.map((table) => [table.operator, table]));
-    let seq = 0;
-    const nextSeq = () => ++seq;
-    this.sinks = new Map([...plan.sinks].map(([name, sink]) => [name, new SinkBuffer(sink, nextSeq)]));
-    this.#entries = this.#compile();
+    this.#deadLetters = this.outputs.get(deadLetterSink) ?? null;
+    this.#undoable = [...this.outputs].flatMap(([name, output]) => (name === deadLetterSink ? [] : [output]));
+    const { startCall, wake } = surroundings;
+    const keepsData = this.#deadLetters === null ? "without data" : "with data";
+    const parts = { here: this.#here, tables: this.tables, outputs: this.outputs, startCall, wake, keepsData } as const;
+    this.#compiled = compilePlan(plan, parts);
   }
 
-  /** Writes taken from the sinks so far: totals for the figures. */
+  /** Rows given to the sinks so far: totals for the figures. */
   get recordsOut(): number {
     let sum = 0;
-    for (const sink of this.sinks.values()) sum += sink.rows;
+    for (const output of this.outputs.values()) sum += output.rows;
     return sum;
+  }
+
+  /** Elements whose calls have no answer yet, or that wait for their turn: a cut waits for them (B2). */
+  get inFlight(): number {
+    let sum = 0;
+    for (const { stage } of this.#compiled.stages) sum += stage.inFlight;
+    return sum;
+  }
+
+  /** As many calls are under way as may be: no record should be taken. */
+  get isFull(): boolean {
+    return this.#compiled.stages.some(({ stage }) => stage.isFull);
   }
 
   /**
    * Takes one decoded record through all operators.
    *
-   * @throws StreamError `invalid`: a user function threw; names the operator and the record's position, never its body
+   * @throws StreamError `invalid`: a user function threw, and `onBadRecord` is "fail"; names the operator and the record's position, never its body
    */
-  take(value: unknown, position: RecordPosition): void {
-    this.#position = position;
-    try {
-      this.#entries.get(position.source)?.(value);
-    } catch (error) {
-      throw operatorError(this.#at, position, error);
+  take(value: unknown, record: RecordView): void {
+    this.#here.record = record;
+    const entry = this.#compiled.entries.get(record.source);
+    if (this.#deadLetters !== null) this.#attempt(this.#deadLetters, () => entry?.(value));
+    else {
+      try {
+        entry?.(value);
+      } catch (error) {
+        throw operatorError(this.#here.node, record, error);
+      }
     }
+    for (const { stage } of this.#compiled.stages) stage.call();
     this.recordsIn++;
   }
 
-  #compile(): ReadonlyMap<string, Step> {
-    const { nodes } = this.#plan.graph;
-    const consumers = new Map<NodeId, Step[]>(nodes.map((node) => [node.id, []]));
-    const entries = new Map<string, Step>();
-    // Inputs have lower ids: from the last node on, the consumers of each are compiled before it.
-    for (const node of [...nodes].reverse()) {
-      const next = fanOut(consumers.get(node.id) ?? []);
-      if (node.kind === "source") entries.set(node.name, next);
-      else consumers.get(node.input)?.unshift(this.#step(node, next));
-    }
-    return entries;
+  /** A record that does not decode. @throws StreamError the same, where `onBadRecord` is "fail" */
+  refuse(error: StreamError, record: RecordView): void {
+    if (this.#deadLetters === null || !isRecordsFault(error)) throw error;
+    this.#putAside(this.#deadLetters, record, "decode", error.message);
+    this.recordsIn++;
   }
 
-  #step(node: Exclude<PlanNode, { readonly kind: "source" }>, next: Step): Step {
-    if (node.kind === "sink") return this.#sink(node);
-    const call = this.#plan.functions.get(node.id) ?? missing(node);
-    switch (node.kind) {
-      case "map":
-        return (value) => {
-          this.#at = node;
-          next(atOnce(call(value)));
-        };
-      case "filter":
-        return (value) => {
-          this.#at = node;
-          if (atOnce(call(value))) next(value);
-        };
-      case "flatMap":
-        return (value) => {
-          this.#at = node;
-          this.#each(node, atOnce(call(value)) as readonly unknown[], next);
-        };
-      case "keyBy":
-        return (value) => {
-          this.#at = node;
-          next(value, atOnce(call(value)) as Key);
-        };
-      case "process":
-        return this.#process(node, call, next);
-      case "reduce":
-        return this.#reduce(node, call, next);
+  /** Takes the elements that have their answers on. @throws StreamError as {@link take} does, also where a call failed */
+  advance(): void {
+    for (const compiled of this.#compiled.stages) {
+      const { stage } = compiled;
+      for (let ready = stage.ready(); ready !== null; ready = stage.ready()) this.#passOn(compiled, ready);
+    }
+    for (const { stage } of this.#compiled.stages) stage.call();
+  }
+
+  #passOn(
+    { node, next }: CompiledStage,
+    { place, called }: { readonly place: RecordView; readonly called: Called },
+  ): void {
+    this.#here.record = place;
+    this.#here.node = node;
+    const goOn = () => {
+      if (called.kind === "failed") throw called.error;
+      next(called.value);
+    };
+    if (this.#deadLetters !== null) return this.#attempt(this.#deadLetters, goOn);
+    try {
+      goOn();
+    } catch (error) {
+      throw operatorError(this.#here.node, place, error);
     }
   }
 
-  #process(node: Extract<PlanNode, { readonly kind: "process" }>, onRecord: UserFunction, next: Step): Step {
-    const table = this.#table(node.name);
-    const task = this;
-    const context = {
-      key: undefined as Key | undefined,
-      state: table.accessors,
-      get position() {
-        return task.#position;
-      },
-    };
-    return (value, key) => {
-      this.#at = node;
-      table.enter(key as Key);
-      context.key = key;
-      const emitted = atOnce(onRecord(value, context));
-      if (Array.isArray(emitted) || isGenerator(emitted)) this.#each(node, emitted, next);
-      else if (emitted !== undefined) next(emitted);
-    };
-  }
-
-  /** What onRecord may return or yield: rows. A generator goes on with the user's code after each of them. */
-  #each(node: PlanNode, rows: Iterable<unknown>, next: Step): void {
-    for (const row of rows) {
-      next(atOnce(row));
-      this.#at = node;
+  /** An element is taken whole or put aside whole: what it changed before it failed is taken back. */
+  #attempt(deadLetters: RowTaker, run: () => void): void {
+    for (const table of this.tables) table.begin();
+    for (const output of this.#undoable) output.mark();
+    for (const { stage } of this.#compiled.stages) stage.mark();
+    try {
+      run();
+    } catch (error) {
+      if (!isRecordsFault(error)) throw operatorError(this.#here.node, this.#here.record, error);
+      for (const table of this.tables) table.rollback();
+      for (const output of this.#undoable) output.rollback();
+      for (const { stage } of this.#compiled.stages) stage.rollback();
+      this.#putAside(deadLetters, this.#here.record, label(this.#here.node), describeThrown(error));
     }
   }
 
-  #reduce(node: Extract<PlanNode, { readonly kind: "reduce" }>, merge: UserFunction, next: Step): Step {
-    const table = this.#table(node.name);
-    const state = table.accessors.value as { get(): unknown; set(value: unknown): void };
-    return (value, key) => {
-      this.#at = node;
-      table.enter(key as Key);
-      const before = state.get();
-      const merged = before === undefined ? value : atOnce(merge(before, value));
-      state.set(merged);
-      next(merged);
-    };
+  #putAside(deadLetters: RowTaker, record: RecordView, step: string, cause: string): void {
+    try {
+      deadLetters.add(deadLetter(record, step, cause));
+    } catch (refusal) {
+      const why = `the dead-letter sink refuses the record of ${placeOf(record)} (put aside because of ${step}: ${cause}): ${describeThrown(refusal)}`;
+      throw new StreamError("invalid", why, { cause: refusal });
+    }
+    this.quarantined++;
   }
-
-  #sink(node: Extract<PlanNode, { readonly kind: "sink" }>): Step {
-    const buffer = this.sinks.get(node.name);
-    if (buffer === undefined) return missing(node);
-    return (row) => {
-      this.#at = node;
-      buffer.add(row);
-    };
-  }
-
-  #table(operator: string): StateTable {
-    const table = this.#tablesByName.get(operator);
-    if (table === undefined) throw new StreamError("bug", `operator ${operator} has no state table`);
-    return table;
-  }
-}
-
-function fanOut(steps: readonly Step[]): Step {
-  const [only] = steps;
-  if (steps.length === 1 && only !== undefined) return only;
-  return (value, key) => {
-    for (const step of steps) step(value, key);
-  };
-}
-
-/** A promise would be stored, or taken for true, before anybody knows its value. */
-function atOnce<T>(result: T): T {
-  if (typeof result !== "object" || result === null || !("then" in result) || typeof result.then !== "function")
-    return result;
-  // What it does later is of no interest, and must not end the process before the failure is told.
-  Promise.resolve(result).catch(() => undefined);
-  throw new StreamError(
-    "invalid",
-    "it gave a promise, but operators are synchronous: their state could not be cut while they wait. Return the value itself",
-  );
-}
-
-function isGenerator(value: unknown): value is Generator<unknown> {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "next" in value &&
-    typeof value.next === "function" &&
-    Symbol.iterator in value
-  );
-}
-
-function missing(node: PlanNode): never {
-  throw new StreamError("bug", `node ${node.id} (${node.kind}) of the plan has no function`);
 }
 
 const label = (node: PlanNode | null): string =>
@@ -207,15 +163,18 @@ const label = (node: PlanNode | null): string =>
       ? `${node.kind === "sink" ? "sink" : "operator"} "${node.name}"`
       : `${node.kind} (step ${node.id} of the plan)`;
 
-function operatorError(node: PlanNode | null, position: RecordPosition, cause: unknown): StreamError {
-  const where = `source "${position.source}", shard ${position.shard}, sequence number ${position.sequenceNumber}`;
-  const kind = cause instanceof StreamError && cause.kind === "bug" ? "bug" : "invalid";
-  return new StreamError(kind, `${label(node)} failed at the record of ${where}: ${describeThrown(cause)}`, { cause });
+const placeOf = ({ source, shard, sequenceNumber }: RecordView): string =>
+  `source "${source}", shard ${shard}, sequence number ${sequenceNumber}`;
+
+function operatorError(node: PlanNode | null, record: RecordView, cause: unknown): StreamError {
+  const what = `${label(node)} failed at the record of ${placeOf(record)}: ${describeThrown(cause)}`;
+  return new StreamError(kindOfFailure(cause), what, { cause });
 }
 
-/** A SyntaxError of JSON.parse quotes what it parsed: bodies do not belong in messages. */
-function describeThrown(cause: unknown): string {
-  if (cause instanceof StreamError) return cause.message;
-  if (cause instanceof SyntaxError) return "SyntaxError";
-  return cause instanceof Error ? `${cause.name}: ${cause.message}` : `it threw a ${typeof cause}`;
+/** A task without an outside: it keeps its rows, and starts no call. For one that is only restored, or looked at. */
+export function detachedTask(plan: Plan) {
+  const startCall: StartCall = () => {
+    throw new StreamError("bug", "a task without a session starts no call");
+  };
+  return new Task(plan, { outputs: keptOutputs(plan), startCall, wake: () => undefined });
 }

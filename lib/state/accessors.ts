@@ -1,15 +1,27 @@
-import { StreamError } from "../model/errors.js";
+import { invariant, StreamError } from "../model/errors.js";
 import type { Key } from "../model/keys.js";
 import type { ListState, MapState, ValueState } from "../pipeline/state-spec.js";
 import type { Entries } from "./entries.js";
-import { type MapCell, mapDelete, mapEntries, mapGet, mapSet, newMapCell } from "./map-cell.js";
+import { checkKey } from "./key-ids.js";
+import {
+  type MapCell,
+  mapDelete,
+  mapEntries,
+  mapGet,
+  mapHas,
+  mapSet,
+  newMapCell,
+  undoDelete,
+  undoSet,
+} from "./map-cell.js";
 
 // Closures rather than methods, so that `const { get, set } = state.flights` works.
 
 /** `initial` is frozen, since every key without a value is given the same one. */
 export function valueAccessor(entries: Entries, column: number, name: string, initial: unknown): ValueState<unknown> {
+  const cells = cellsOf(entries, column);
   const get = () => {
-    const cell = entries.current.cells[column];
+    const cell = cells[entries.current];
     return cell === undefined ? initial : cell;
   };
   const set = (value: unknown) => {
@@ -20,7 +32,7 @@ export function valueAccessor(entries: Entries, column: number, name: string, in
       );
     }
     // What is the same value needs no place in the next delta. Objects may have been changed in place: they do.
-    if (typeof value !== "object" && Object.is(value, entries.current.cells[column])) return;
+    if (typeof value !== "object" && Object.is(value, cells[entries.current])) return;
     entries.write(column, value);
   };
   const clear = () => entries.write(column, undefined);
@@ -30,41 +42,61 @@ export function valueAccessor(entries: Entries, column: number, name: string, in
 const emptyList: readonly unknown[] = Object.freeze([]);
 
 export function listAccessor(entries: Entries, column: number): ListState<unknown> {
+  const cells = cellsOf(entries, column) as readonly (unknown[] | undefined)[];
+  const here = () => cells[entries.current];
   return Object.freeze({
     add(value: unknown) {
-      const list = entries.current.cells[column] as unknown[] | undefined;
+      const list = here();
       if (list === undefined) {
         entries.write(column, [value]);
-      } else {
-        list.push(value);
-        entries.touch();
+        return;
       }
+      entries.touch();
+      if (entries.recording) entries.onRollback(undoAdd(list));
+      list.push(value);
     },
-    get: () => (entries.current.cells[column] as unknown[] | undefined) ?? emptyList,
+    get: () => here() ?? emptyList,
     clear: () => entries.write(column, undefined),
   });
 }
 
+const undoAdd = (list: unknown[]) => () => {
+  list.pop();
+};
+
 const noEntries: Iterable<readonly [Key, unknown]> = Object.freeze([]);
 
 export function mapAccessor(entries: Entries, column: number): MapState<Key, unknown> {
-  const here = () => entries.current.cells[column] as MapCell | undefined;
+  const cells = cellsOf(entries, column) as readonly (MapCell | undefined)[];
+  const here = () => cells[entries.current];
   return Object.freeze({
     get(key: Key) {
       const cell = here();
       return cell === undefined ? undefined : mapGet(cell, key);
     },
     set(key: Key, value: unknown) {
-      const cell = here() ?? newMapCell();
+      checkKey(key);
+      const cell = here();
+      if (cell === undefined) {
+        const made = newMapCell();
+        mapSet(made, key, value);
+        entries.write(column, made);
+        return;
+      }
+      entries.touch();
+      if (entries.recording) entries.onRollback(undoSet(cell, key));
       mapSet(cell, key, value);
-      if (here() === undefined) entries.write(column, cell);
-      else entries.touch();
     },
     delete(key: Key) {
       const cell = here();
-      if (cell === undefined || !mapDelete(cell, key)) return;
-      if (cell.values.size === 0) entries.write(column, undefined);
-      else entries.touch();
+      if (cell === undefined || !mapHas(cell, key)) return;
+      if (cell.values.size === 1) {
+        entries.write(column, undefined);
+        return;
+      }
+      entries.touch();
+      if (entries.recording) entries.onRollback(undoDelete(cell, key));
+      mapDelete(cell, key);
     },
     entries() {
       const cell = here();
@@ -72,4 +104,10 @@ export function mapAccessor(entries: Entries, column: number): MapState<Key, unk
     },
     clear: () => entries.write(column, undefined),
   });
+}
+
+function cellsOf(entries: Entries, column: number): readonly unknown[] {
+  const cells = entries.rows.cells[column];
+  invariant(cells !== undefined, `no column ${column}`);
+  return cells;
 }

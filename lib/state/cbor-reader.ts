@@ -1,7 +1,10 @@
 import { StreamError } from "../model/errors.js";
 import { decodeWtf8 } from "./wtf8.js";
 
-const shortTextMax = 16;
+/** A power of 2. */
+const namesKept = 128;
+/** A text of fewer bytes has its length in the byte before it. */
+const shortNameMax = 24;
 
 /**
  * Reads the items that {@link CborWriter} writes, one after the other, and no other CBOR: no indefinite lengths, no other tags.
@@ -10,6 +13,8 @@ const shortTextMax = 16;
  */
 export class CborReader {
   readonly #bytes: Buffer;
+  /** Names of members that were read before. */
+  readonly #names: (string | undefined)[] = new Array<string | undefined>(namesKept).fill(undefined);
   #at = 0;
 
   constructor(bytes: Uint8Array) {
@@ -45,6 +50,11 @@ export class CborReader {
     }
   }
 
+  /** The beginning of an array: how many items follow. */
+  arrayOf(): number {
+    return this.#head(4);
+  }
+
   #array(length: number): unknown[] {
     const values: unknown[] = [];
     for (let i = 0; i < length; i += 1) values.push(this.value());
@@ -54,8 +64,7 @@ export class CborReader {
   #members(count: number): Record<string, unknown> {
     const object: Record<string, unknown> = {};
     for (let i = 0; i < count; i += 1) {
-      const name = this.value();
-      if (typeof name !== "string") throw this.#foreign("a member that is not named by a string");
+      const name = this.#name();
       const value = this.value();
       if (name === "__proto__") {
         // An assignment would change the prototype instead of making a member.
@@ -63,6 +72,32 @@ export class CborReader {
       } else object[name] = value;
     }
     return object;
+  }
+
+  /** The name of a member: mostly one that was read before. */
+  #name(): string {
+    const start = this.#at;
+    const length = (this.#bytes[start] ?? 0) - 0x60;
+    if (length >= 0 && length < shortNameMax && start + length < this.#bytes.length) {
+      const slot =
+        (length * 31 + (this.#bytes[start + 1] ?? 0) * 7 + (this.#bytes[start + length] ?? 0)) & (namesKept - 1);
+      const known = this.#names[slot];
+      if (known !== undefined && known.length === length && this.#isText(known, start + 1)) {
+        this.#at = start + 1 + length;
+        return known;
+      }
+      const name = this.value() as string;
+      this.#names[slot] = name;
+      return name;
+    }
+    const name = this.value();
+    if (typeof name !== "string") throw this.#foreign("a member that is not named by a string");
+    return name;
+  }
+
+  #isText(text: string, from: number): boolean {
+    for (let i = 0; i < text.length; i += 1) if (this.#bytes[from + i] !== text.charCodeAt(i)) return false;
+    return true;
   }
 
   #tagged(tag: number): unknown {
@@ -153,22 +188,12 @@ export class CborReader {
 
   #text(length: number): string {
     const from = this.#skip(length);
-    if (length <= shortTextMax) {
-      const short = this.#shortAscii(from, length);
-      if (short !== null) return short;
+    const to = from + length;
+    for (let at = from; at < to; at += 1) {
+      if ((this.#bytes[at] ?? 0) > 0x7f) return this.#bytes.toString("utf8", from, to);
     }
-    return this.#bytes.toString("utf8", from, from + length);
-  }
-
-  /** Most member names are short and ASCII: a loop beats the call into Buffer. */
-  #shortAscii(from: number, length: number): string | null {
-    let text = "";
-    for (let at = from; at < from + length; at += 1) {
-      const unit = this.#bytes[at] ?? 0x80;
-      if (unit > 0x7f) return null;
-      text += String.fromCharCode(unit);
-    }
-    return text;
+    // Of ASCII it is the same, and quicker. Joining characters would make a rope, which is dear to look up.
+    return this.#bytes.toString("latin1", from, to);
   }
 
   #byte(): number {

@@ -30,13 +30,14 @@ const shortTextMax = 24;
  * | Set | tag 258 on an array, in the set's order |
  */
 export class CborWriter {
-  #bytes = Buffer.allocUnsafe(startBytes);
+  #bytes: Buffer;
   #size = 0;
   #depth = 0;
   readonly #bytesMax: number;
 
-  constructor(options: { readonly bytesMax: number } = { bytesMax: itemsBytesMax }) {
-    this.#bytesMax = options.bytesMax;
+  constructor(options: { readonly bytesMax?: number; readonly startBytes?: number } = {}) {
+    this.#bytesMax = options.bytesMax ?? itemsBytesMax;
+    this.#bytes = Buffer.allocUnsafe(options.startBytes ?? startBytes);
   }
 
   /** Bytes written since the last {@link take}. */
@@ -53,6 +54,11 @@ export class CborWriter {
     return taken;
   }
 
+  /** What was written since the last {@link take}, to be read at once: the writer goes on in the same memory. */
+  view(): Uint8Array {
+    return this.#bytes.subarray(0, this.#size);
+  }
+
   /** Bytes that are CBOR already. */
   raw(bytes: Uint8Array): void {
     this.#room(bytes.length);
@@ -63,6 +69,17 @@ export class CborWriter {
   /** The beginning of an array: `length` items follow. */
   arrayOf(length: number): void {
     this.#head(0x80, length);
+  }
+
+  /** The beginning of an array of three whose first item is a number from 0 to 255, in one piece: each key of a snapshot has it. */
+  entryOf(group: number): void {
+    this.#room(3);
+    const bytes = this.#bytes;
+    let at = this.#size;
+    bytes[at++] = 0x83;
+    if (group >= 24) bytes[at++] = 0x18;
+    bytes[at++] = group;
+    this.#size = at;
   }
 
   /** The beginning of a text: `length` bytes of UTF-8 follow. */
@@ -187,6 +204,10 @@ export class CborWriter {
   }
 
   #number(value: number): void {
+    if (value > 0 && value < 24 && Number.isInteger(value)) {
+      this.#byte(value);
+      return;
+    }
     if (Number.isSafeInteger(value) && !Object.is(value, -0)) {
       if (value < 0) this.#head(0x20, -1 - value);
       else this.#head(0x00, value);

@@ -25,6 +25,10 @@ export function mapGet(cell: MapCell, key: Key): unknown {
   return isDisguised(cell, key) ? undefined : cell.values.get(idOf(key));
 }
 
+export function mapHas(cell: MapCell, key: Key): boolean {
+  return !isDisguised(cell, key) && cell.values.has(idOf(key));
+}
+
 /** @throws StreamError `invalid` where the key is none */
 export function mapSet(cell: MapCell, key: Key, value: unknown): void {
   checkKey(key);
@@ -33,12 +37,12 @@ export function mapSet(cell: MapCell, key: Key, value: unknown): void {
   cell.values.set(id, value);
 }
 
-/** Whether there was something to delete. */
-export function mapDelete(cell: MapCell, key: Key): boolean {
-  if (isDisguised(cell, key)) return false;
+/** Nothing where there is nothing to delete. */
+export function mapDelete(cell: MapCell, key: Key): void {
+  if (isDisguised(cell, key)) return;
   const id = idOf(key);
   if (typeof key === "object" && typeof id === "string") cell.arrayKeys.delete(id);
-  return cell.values.delete(id);
+  cell.values.delete(id);
 }
 
 export function* mapEntries(cell: MapCell): Generator<readonly [Key, unknown], void, void> {
@@ -46,4 +50,31 @@ export function* mapEntries(cell: MapCell): Generator<readonly [Key, unknown], v
     const arrayKey = typeof id === "string" ? cell.arrayKeys.get(id) : undefined;
     yield [arrayKey ?? id, value];
   }
+}
+
+/** What takes a {@link mapSet} back, to be asked for before it. */
+export function undoSet(cell: MapCell, key: Key): () => void {
+  const kept = keptKey(key);
+  if (!mapHas(cell, key)) return () => mapDelete(cell, kept);
+  const before = mapGet(cell, key);
+  return () => mapSet(cell, kept, before);
+}
+
+/** What takes a {@link mapDelete} back, order and all. Counts the keys before it: little where the oldest goes first. */
+export function undoDelete(cell: MapCell, key: Key): () => void {
+  const kept = keptKey(key);
+  const before = mapGet(cell, key);
+  const id = idOf(key);
+  let place = 0;
+  for (const other of cell.values.keys()) {
+    // -0 and 0 are one key, as they are to a Map.
+    if (other === id) break;
+    place += 1;
+  }
+  return () => {
+    const behind = [...mapEntries(cell)].slice(place);
+    for (const [other] of behind) mapDelete(cell, other);
+    mapSet(cell, kept, before);
+    for (const [other, value] of behind) mapSet(cell, other, value);
+  };
 }

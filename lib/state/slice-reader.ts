@@ -7,15 +7,12 @@ import { CborReader } from "./cbor-reader.js";
 import { type SliceHeader, sliceHeaderOf, snapshotBytesMax } from "./snapshot-format.js";
 
 /** What a slice says of one key. `values` by column of the slice's header, undefined for what is absent; null if the key was removed. */
-export interface SliceEntry {
-  readonly keyGroup: number;
-  readonly key: Key;
-  readonly values: readonly unknown[] | null;
-}
+export type TakeEntry = (keyGroup: number, key: Key, values: readonly unknown[] | null) => void;
 
-/** An opened slice: proven whole, its entries read as they are asked for. */
+/** An opened slice: proven whole. */
 export interface OpenedSlice extends SliceHeader {
-  readonly entries: Iterable<SliceEntry>;
+  /** Reads its entries, one after the other. To be called once. */
+  each(take: TakeEntry): void;
 }
 
 /**
@@ -40,21 +37,35 @@ export function readSlice(bytes: Uint8Array, slice: SnapshotSlice, file: string)
     if (header.operator !== slice.operator || header.stateVersion !== slice.stateVersion) {
       throw new StreamError("corrupt", `holds operator "${header.operator}", state version ${header.stateVersion}`);
     }
-    return { ...header, entries: readEntries(reader, where, header.columns.length) };
+    const columns = header.columns.length;
+    const each = (take: TakeEntry) => {
+      while (!reader.done) takeEntry(reader, where, columns, take);
+    };
+    return { ...header, each };
   });
 }
 
-function* readEntries(reader: CborReader, where: string, columns: number): Generator<SliceEntry, void, void> {
-  while (!reader.done) yield within(where, () => sliceEntryOf(reader.value(), columns));
+/** What `take` throws goes through as it is: only what is read is corrupt. */
+function takeEntry(reader: CborReader, where: string, columns: number, take: TakeEntry): void {
+  let keyGroup: unknown;
+  let key: unknown;
+  let values: unknown;
+  try {
+    const parts = reader.arrayOf();
+    keyGroup = reader.value();
+    key = reader.value();
+    values = reader.value();
+    if (parts !== 3 || typeof keyGroup !== "number" || key === undefined || !isValues(values, columns)) {
+      throw new StreamError("corrupt", "an entry that is none");
+    }
+  } catch (cause) {
+    throw new StreamError("corrupt", `${where}: ${asStreamError(cause).message}`, { cause });
+  }
+  take(keyGroup, key as Key, values);
 }
 
-function sliceEntryOf(item: unknown, columns: number): SliceEntry {
-  const [keyGroup, key, values] = Array.isArray(item) ? item : [];
-  if (typeof keyGroup !== "number" || key === undefined || (values !== null && values?.length !== columns)) {
-    throw new StreamError("corrupt", "an entry that is none");
-  }
-  return { keyGroup, key, values };
-}
+const isValues = (values: unknown, columns: number): values is readonly unknown[] | null =>
+  values === null || (Array.isArray(values) && values.length === columns);
 
 /** Says where it was. The hash was right, so a failure in here is the writer's or the reader's, yet nothing to build on. */
 function within<T>(where: string, read: () => T): T {

@@ -6,8 +6,8 @@ export const snapshotFormat = 1;
 
 export type SnapshotKind = "base" | "delta";
 
-/** A slice is closed at the first end of a key group beyond this: small enough to be read for a few keys, large enough to compress. */
-export const sliceBytesTarget = 64 * 1024;
+/** A slice is closed at the first end of a key group beyond this: a request takes about as long as so many bytes, and each slice stands in the index. */
+export const sliceBytesTarget = 256 * 1024;
 
 /** State of one task beyond this in one file asks for more tasks: 1 GiB before compression. */
 export const snapshotBytesMax = 1 << 30;

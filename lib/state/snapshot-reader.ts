@@ -112,10 +112,13 @@ function applySlice(
   const from = slice.offset - read.offset;
   const opened = readSlice(bytes.subarray(from, from + slice.length), slice, nameOf(read.file.body));
   const places = placesOf(table, opened);
-  for (const { keyGroup, key, values } of opened.entries) {
-    if (keyGroup < keyGroups[0] || keyGroup > keyGroups[1]) continue;
-    table.restore(key, keyGroup, values && places.map((place) => (place === null ? undefined : values[place])));
-  }
+  const isSame = places.every((place, column) => place === column);
+  opened.each((keyGroup, key, values) => {
+    if (keyGroup < keyGroups[0] || keyGroup > keyGroups[1]) return;
+    const placed =
+      values === null || isSame ? values : places.map((place) => (place === null ? undefined : values[place]));
+    table.restore(key, keyGroup, placed);
+  });
 }
 
 /** For each state of the table its place in the slice, or null where it was added since. */

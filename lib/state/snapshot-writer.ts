@@ -1,33 +1,18 @@
-import { promisify } from "node:util";
-import { gzip } from "node:zlib";
-import type { KeyGroups } from "../model/checkpoints.js";
-import { StreamError } from "../model/errors.js";
-import { type Key, keyBytes, keyGroupCount } from "../model/keys.js";
+import { gzipSync } from "node:zlib";
+import { invariant, StreamError } from "../model/errors.js";
 import { sha256 } from "../model/sha256.js";
 import type { SnapshotSlice } from "../model/snapshots.js";
-import { CborWriter } from "./cbor-writer.js";
-import type { Entry } from "./entries.js";
-import { inKeyOrder } from "./key-order.js";
-import { type MapCell, mapEntries } from "./map-cell.js";
+import { type EncodedSlice, EntryEncoder } from "./entry-encoder.js";
 import {
   fileHeader,
+  fileHeaderBytes,
   type SnapshotKind,
   sliceBytesTarget,
-  sliceHeaderItem,
   snapshotBytesMax,
 } from "./snapshot-format.js";
-import type { Column, StateTable } from "./table.js";
+import type { StateTable } from "./table.js";
 
-/** A slice before compression. */
-export interface EncodedSlice {
-  readonly operator: string;
-  readonly stateVersion: number;
-  readonly keyGroups: KeyGroups;
-  readonly keys: number;
-  readonly bytes: Uint8Array;
-}
-
-/** The state at a cut, as bytes of its own: the tables may change at once. */
+/** The state at a cut, as bytes of its own. */
 export interface EncodedSnapshot {
   readonly kind: SnapshotKind;
   readonly slices: readonly EncodedSlice[];
@@ -39,154 +24,195 @@ export interface EncodeOptions {
   readonly bytesMax?: number;
 }
 
+/** How much one {@link Snapshot.step} does at most: about 5 ms on a slow function. An entry is never divided. */
+export interface StepLimits {
+  readonly entries: number;
+  readonly bytes: number;
+}
+
+export const stepLimits: StepLimits = Object.freeze({ entries: 16_384, bytes: 512 * 1024 });
+
+/** Entries looked at between two looks at the bytes. */
+const entriesAtOnce = 64;
+
+interface Part {
+  readonly table: StateTable;
+  readonly encoder: EntryEncoder;
+}
+
 /**
- * Takes the snapshot of a cut (B2): every key (`base`), or those that changed since the last one (`delta`). Synchronous, so that no record comes in between;
- * {@link finishSnapshot} does what can wait. Afterwards no table is dirty, so this snapshot must become part of the
- * reference that the next delta is added to, whatever happens to its checkpoint; if it is lost, the next one must be a base.
- * The bytes depend on the state alone, not on the order in which keys came.
+ * Takes the snapshot of a cut (B2): every key (`base`), or those that changed since the last one (`delta`). Returns at once,
+ * however many they are. Records may flow on: what they change is encoded before it is changed, the rest by {@link Snapshot.step}.
+ * No table is dirty now, so this snapshot must become part of the reference that the next delta is added to, whatever happens to
+ * its checkpoint; if it is lost, or abandoned, the next one must be a base. One snapshot at a time may be under way.
  *
- * @throws StreamError `invalid` where state holds what would not come back, naming operator, state and key group; the tables are as before
+ * @example
+ * const snapshot = beginSnapshot(task.tables, { kind: "delta" });      // at the cut
+ * const encoded = await encodeInSteps(snapshot, () => clock.sleep(0)); // records flow on in the pauses
+ * const { bytes, slices } = await finishSnapshot(encoded);
  */
-export function encodeSnapshot(tables: readonly StateTable[], options: EncodeOptions): EncodedSnapshot {
-  const slices: EncodedSlice[] = [];
-  const bytesMax = options.bytesMax ?? snapshotBytesMax;
-  let room = bytesMax;
-  for (const table of sortedByOperator(tables)) {
-    for (const slice of encodeTable(table, options)) {
-      room -= slice.bytes.length;
-      if (room < 0) throw tooLarge(table.operator, bytesMax);
-      slices.push(slice);
+export function beginSnapshot(tables: readonly StateTable[], options: EncodeOptions): Snapshot {
+  return new Snapshot(tables, options);
+}
+
+/** A snapshot under way; see {@link beginSnapshot}. */
+export class Snapshot {
+  readonly kind: SnapshotKind;
+  readonly #parts: readonly Part[];
+  readonly #bytesMax: number;
+  readonly #slicing: Iterator<EncodedSlice, void>;
+  readonly #slices: EncodedSlice[] = [];
+  /** The part that is being encoded; at the end of them they are made into slices. */
+  #at = 0;
+  #phase: "encoding" | "slicing" | "done" | "abandoned" = "encoding";
+
+  constructor(tables: readonly StateTable[], options: EncodeOptions) {
+    this.kind = options.kind;
+    this.#bytesMax = options.bytesMax ?? snapshotBytesMax;
+    const sorted = tables.toSorted((a, b) => (a.operator < b.operator ? -1 : 1));
+    this.#parts = sorted.map((table) => ({ table, encoder: new EntryEncoder(table, this.#bytesMax) }));
+    this.#slicing = slicesOf(this.#parts, options.sliceBytesTarget ?? sliceBytesTarget);
+    for (const { table, encoder } of this.#parts) table.beginCut(options.kind, (row) => encoder.save(row));
+  }
+
+  /**
+   * Does a bounded piece of the work, at a record boundary. True once all of it is done.
+   *
+   * @throws StreamError `invalid` where state holds what would not come back, naming operator, state and key group, or where it
+   *   is too much. The snapshot is given up then: see {@link abandon}.
+   */
+  step(limits: StepLimits = stepLimits): boolean {
+    invariant(this.#phase !== "abandoned", "a step of a snapshot that was abandoned");
+    try {
+      if (this.#phase === "encoding") this.#encode(limits);
+      else if (this.#phase === "slicing") this.#slice(limits);
+    } catch (cause) {
+      this.abandon();
+      throw cause;
+    }
+    return this.#phase === "done";
+  }
+
+  /** What was encoded, once a step was the last one. */
+  get encoded(): EncodedSnapshot {
+    invariant(this.#phase === "done", "a snapshot that is not encoded yet");
+    return { kind: this.kind, slices: this.#slices };
+  }
+
+  /** Gives it up, wherever it stands. The next snapshot of these tables must be a base. */
+  abandon(): void {
+    this.#phase = "abandoned";
+    for (const { table } of this.#parts) table.abandonCut();
+  }
+
+  #encode(limits: StepLimits): void {
+    const bytesBefore = this.#bytes();
+    for (let entries = 0; entries < limits.entries && this.#bytes() - bytesBefore < limits.bytes; ) {
+      const part = this.#parts[this.#at];
+      if (part === undefined) {
+        this.#phase = "slicing";
+        return;
+      }
+      const count = Math.min(entriesAtOnce, limits.entries - entries);
+      const isOver = part.table.advanceCut(count);
+      this.#check(part);
+      entries += count;
+      if (isOver) this.#at += 1;
     }
   }
-  for (const table of tables) table.settle();
-  return { kind: options.kind, slices };
+
+  #check({ table, encoder }: Part): void {
+    if (encoder.failure !== null) throw encoder.failure;
+    if (this.#bytes() > this.#bytesMax) throw tooLarge(table.operator, this.#bytesMax);
+  }
+
+  #bytes(): number {
+    let bytes = 0;
+    for (const { encoder } of this.#parts) bytes += encoder.bytes;
+    return bytes;
+  }
+
+  #slice(limits: StepLimits): void {
+    for (let bytes = 0; bytes < limits.bytes; ) {
+      const { value: slice } = this.#slicing.next();
+      if (slice === undefined) {
+        this.#phase = "done";
+        return;
+      }
+      bytes += slice.bytes.length;
+      this.#slices.push(slice);
+    }
+  }
+}
+
+function* slicesOf(parts: readonly Part[], target: number): Generator<EncodedSlice, void, void> {
+  for (const { encoder } of parts) yield* encoder.slices(target);
+}
+
+/** Takes all steps of a snapshot, with a pause between two of them, in which records may flow. */
+export async function encodeInSteps(snapshot: Snapshot, pause: () => Promise<void>): Promise<EncodedSnapshot> {
+  while (!snapshot.step()) await pause();
+  return snapshot.encoded;
+}
+
+/** A snapshot in one go, where nothing else waits: {@link beginSnapshot} and all steps. */
+export function encodeSnapshot(tables: readonly StateTable[], options: EncodeOptions): EncodedSnapshot {
+  const snapshot = beginSnapshot(tables, options);
+  while (!snapshot.step());
+  return snapshot.encoded;
 }
 
 const compressedFromBytes = 1_024;
-const compressed = promisify(gzip);
+
+/** A file up to this is compressed: a small one may then lie in the manifest, where each KiB is paid for. */
+export const compressedFileBytesMax = 256 * 1024;
+
 // Level 1 keeps up with the upload on a small function; higher ones cost several times the processor time for a tenth less.
 const gzipLevel = 1;
 const gzipSystemByte = 9;
 
-/** The file and the index of it, for the manifest. Compresses each slice where that pays. The same snapshot gives the same bytes. */
+export interface FinishOptions {
+  /**
+   * Whether slices are compressed where that makes them smaller. By default those of a file of at most 256 KiB: beyond that,
+   * compressing costs more processor time than encoding, and the bucket asks for requests rather than bytes.
+   */
+  readonly compress?: boolean;
+  /** Awaited between pieces of the work. */
+  readonly pause?: () => Promise<void>;
+}
+
+/** The file and the index of it, for the manifest. The same snapshot gives the same bytes. */
 export async function finishSnapshot(
   encoded: EncodedSnapshot,
+  { compress, pause }: FinishOptions = {},
 ): Promise<{ readonly bytes: Uint8Array; readonly slices: readonly SnapshotSlice[] }> {
-  const parts: Uint8Array[] = [fileHeader(encoded.kind)];
+  const most = encoded.slices.reduce((sum, { bytes }) => sum + bytes.length, fileHeaderBytes);
+  const file = new Uint8Array(most);
+  file.set(fileHeader(encoded.kind));
   const slices: SnapshotSlice[] = [];
-  let offset = parts[0]?.length ?? 0;
+  let offset = fileHeaderBytes;
+  let sincePause = 0;
   for (const { bytes, ...slice } of encoded.slices) {
-    const zipped = bytes.length < compressedFromBytes ? bytes : await zip(bytes);
-    const [stored, codec] = zipped.length < bytes.length ? [zipped, "cbor+gzip" as const] : [bytes, "cbor" as const];
+    const stored = await storedBytes(bytes, compress ?? most <= compressedFileBytesMax);
+    const codec = stored === bytes ? ("cbor" as const) : ("cbor+gzip" as const);
+    file.set(stored, offset);
     slices.push({ ...slice, offset, length: stored.length, codec, sha256: sha256(stored) });
-    parts.push(stored);
     offset += stored.length;
+    sincePause += bytes.length;
+    if (sincePause < stepLimits.bytes) continue;
+    await pause?.();
+    sincePause = 0;
   }
-  return { bytes: Buffer.concat(parts), slices };
+  return { bytes: file.subarray(0, offset), slices };
 }
 
-async function zip(bytes: Uint8Array): Promise<Uint8Array> {
-  const zipped = await compressed(bytes, { level: gzipLevel });
+/** The bytes, compressed if that is wanted and pays. */
+async function storedBytes(bytes: Uint8Array, compress: boolean): Promise<Uint8Array> {
+  if (!compress || bytes.length < compressedFromBytes) return bytes;
+  // Not on other threads: so little takes a millisecond, and a run in virtual time must not wait for what it cannot see.
+  const zipped = gzipSync(bytes, { level: gzipLevel });
   zipped[gzipSystemByte] = 0xff; // "unknown": zlib names the operating system here
-  return zipped;
-}
-
-function sortedByOperator(tables: readonly StateTable[]): readonly StateTable[] {
-  return tables.toSorted((a, b) => (a.operator < b.operator ? -1 : 1));
-}
-
-function encodeTable(table: StateTable, options: EncodeOptions): readonly EncodedSlice[] {
-  const place: Place = { keyGroup: 0, state: "" };
-  try {
-    return [...slicesOf(table, place, options)];
-  } catch (cause) {
-    if (!(cause instanceof StreamError)) throw cause;
-    const where = `operator "${table.operator}", state "${place.state}", key group ${place.keyGroup}`;
-    throw new StreamError(cause.kind, `${where}: ${cause.message}`, { cause });
-  }
-}
-
-function* slicesOf(table: StateTable, place: Place, options: EncodeOptions): Generator<EncodedSlice, void, void> {
-  const target = options.sliceBytesTarget ?? sliceBytesTarget;
-  const writer = new CborWriter({ bytesMax: options.bytesMax ?? snapshotBytesMax });
-  let first = 0;
-  let keys = 0;
-  const close = (): EncodedSlice => {
-    const { operator, stateVersion } = table;
-    return { operator, stateVersion, keyGroups: [first, place.keyGroup], keys, bytes: writer.take() };
-  };
-  for (const [keyGroup, entries] of byKeyGroup(table.entries(options.kind)).entries()) {
-    if (entries === undefined) continue;
-    if (keys === 0) {
-      writer.value(sliceHeaderItem(table));
-      first = keyGroup;
-    }
-    place.keyGroup = keyGroup;
-    encodeKeyGroup(writer, table, place, entries);
-    keys += entries.length;
-    if (writer.size < target) continue;
-    yield close();
-    keys = 0;
-  }
-  if (keys > 0) yield close();
-}
-
-function byKeyGroup(entries: Iterable<Readonly<Entry>>): readonly (Readonly<Entry>[] | undefined)[] {
-  const groups = new Array<Readonly<Entry>[] | undefined>(keyGroupCount).fill(undefined);
-  for (const entry of entries) {
-    const group = groups[entry.keyGroup];
-    if (group === undefined) groups[entry.keyGroup] = [entry];
-    else group.push(entry);
-  }
-  return groups;
-}
-
-/** Where the writer is, for the message if a value cannot be written. */
-interface Place {
-  keyGroup: number;
-  state: string;
-}
-
-function encodeKeyGroup(
-  writer: CborWriter,
-  table: StateTable,
-  place: Place,
-  entries: readonly Readonly<Entry>[],
-): void {
-  for (const entry of inKeyOrder(entries)) {
-    writer.arrayOf(3);
-    writer.value(place.keyGroup);
-    encodeKey(writer, entry.key);
-    if (entry.filled === 0) writer.value(null);
-    else encodeCells(writer, table.columns, entry.cells, place);
-  }
-}
-
-function encodeCells(writer: CborWriter, columns: readonly Column[], cells: readonly unknown[], place: Place): void {
-  writer.arrayOf(columns.length);
-  for (let i = 0; i < columns.length; i += 1) {
-    const column = columns[i];
-    const cell = cells[i];
-    place.state = column?.name ?? "";
-    if (column?.kind === "map" && cell !== undefined) encodeMap(writer, cell as MapCell);
-    else writer.value(cell);
-  }
-}
-
-/** A key that is no string is CBOR already, behind a 0xFF (K1). */
-function encodeKey(writer: CborWriter, key: Key): void {
-  if (typeof key === "string") writer.value(key);
-  else writer.raw(keyBytes(key).subarray(1));
-}
-
-/** Pairs rather than a CBOR map: in many languages 1 and 1n would be one key of a map. */
-function encodeMap(writer: CborWriter, cell: MapCell): void {
-  writer.arrayOf(cell.values.size);
-  for (const [key, value] of mapEntries(cell)) {
-    writer.arrayOf(2);
-    encodeKey(writer, key);
-    writer.value(value);
-  }
+  return zipped.length < bytes.length ? zipped : bytes;
 }
 
 function tooLarge(operator: string, bytesMax: number): StreamError {

@@ -2,8 +2,10 @@ import { invariant, unreachable } from "../model/errors.js";
 import type { Key } from "../model/keys.js";
 import type { StateDeclaration } from "../pipeline/plan.js";
 import { listAccessor, mapAccessor, valueAccessor } from "./accessors.js";
-import { Entries, type Entry } from "./entries.js";
+import { Entries, type Save } from "./entries.js";
 import { type MapCell, mapSet, newMapCell } from "./map-cell.js";
+import type { Rows } from "./rows.js";
+import type { SnapshotKind } from "./snapshot-format.js";
 
 /** One declared state of the operator: a column of its table. */
 export interface Column {
@@ -25,6 +27,8 @@ export interface StateTable {
   readonly stateVersion: number;
   /** Sorted by name, so that the order of declaration does not matter to a snapshot. */
   readonly columns: readonly Column[];
+  /** What it holds, for the writer of snapshots. */
+  readonly rows: Rows;
   /** By state name. They work on the current key, allocate nothing, and may be taken apart. */
   readonly accessors: Readonly<Record<string, unknown>>;
   /** How many keys hold something. A key whose states are all cleared is gone. */
@@ -37,10 +41,22 @@ export interface StateTable {
    * @throws StreamError `invalid` where the value is no key
    */
   enter(key: Key): void;
-  /** What a snapshot is made of: every key, or those that changed; removed ones have `filled` 0. To be read at once. */
-  entries(kind: "base" | "delta"): Iterable<Readonly<Entry>>;
-  /** Nothing is dirty any more, for a snapshot holds it. */
-  settle(): void;
+  /**
+   * From here on changes of any key can be taken back by {@link rollback}, until the next call or the next step of a snapshot.
+   * Tables of which it is never called pay nothing for it.
+   */
+  begin(): void;
+  /**
+   * Brings back what was there at {@link begin}: values, lists, maps with their order, keys that came and that went. What was
+   * changed in place behind the accessors' back (the insides of an object that `get` returned) is not known to them.
+   */
+  rollback(): void;
+  /** For the writer of snapshots: begins a cut, whose keys `save` is given one by one; see Entries. */
+  beginCut(kind: SnapshotKind, save: Save): void;
+  /** Saves up to `count` keys of the cut. True once that was the end of it. */
+  advanceCut(count: number): boolean;
+  /** Gives the cut up. The next one must be a base. */
+  abandonCut(): void;
   /** Puts what a snapshot holds for a key: values by column as {@link savedValue} makes them, or null if it was removed. */
   restore(key: Key, keyGroup: number, values: readonly unknown[] | null): void;
 }
@@ -54,25 +70,32 @@ export function createStateTable(
   const declared = Object.entries(declarations).sort(([a], [b]) => (a < b ? -1 : 1));
   const columns = declared.map(([name, { kind }]) => Object.freeze({ name, kind }));
   const entries = new Entries(columns.length);
+  const hasMaps = columns.some(({ kind }) => kind === "map");
   const accessors = declared.map(([name, state], column) => [name, accessor(entries, column, name, state)] as const);
   return {
     operator,
     stateVersion,
     columns,
+    rows: entries.rows,
     // Without a prototype, so that no name means anything before it is declared.
     accessors: Object.freeze(Object.setPrototypeOf(Object.fromEntries(accessors), null)),
     get keys() {
-      return entries.keys;
+      return entries.rows.holding;
     },
     get dirty() {
-      return entries.changed.length;
+      return entries.dirty;
     },
     enter: (key) => entries.enter(key),
-    entries: (kind) => (kind === "base" ? entries.all() : changedEntries(entries)),
-    settle: () => entries.settle(),
+    begin: () => entries.begin(),
+    rollback: () => entries.rollback(),
+    beginCut: (kind, save) => entries.beginCut(kind, save),
+    advanceCut: (count) => entries.advance(count),
+    abandonCut: () => entries.abandonCut(),
     restore(key, keyGroup, values) {
-      invariant(entries.changed.length === 0, `operator ${operator}: a restore into a table that was changed`);
-      entries.restore(key, keyGroup, values && columns.map(({ kind }, column) => restoredCell(kind, values[column])));
+      invariant(entries.settled, `operator ${operator}: a restore into a table that was changed`);
+      const cells =
+        values === null || !hasMaps ? values : columns.map(({ kind }, column) => restoredCell(kind, values[column]));
+      entries.restore(key, keyGroup, cells);
     },
   };
 }
@@ -88,11 +111,6 @@ function accessor(entries: Entries, column: number, name: string, state: StateDe
     default:
       return unreachable(state.kind);
   }
-}
-
-/** A key that came and went between two snapshots was in neither: nothing to say of it. */
-function* changedEntries(entries: Entries): Generator<Entry, void, void> {
-  for (const entry of entries.changed) if (entry.filled > 0 || entry.saved) yield entry;
 }
 
 function restoredCell(kind: StateDeclaration["kind"], saved: unknown): unknown {

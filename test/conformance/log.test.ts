@@ -7,10 +7,12 @@ import {
   SplitShardCommand,
 } from "@aws-sdk/client-kinesis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test, vi } from "vitest";
+import { fileLog } from "../../lib/connectors/file-log.js";
 import { kinesisLog } from "../../lib/connectors/kinesis-log.js";
 import { millis } from "../../lib/model/ids.js";
 import { logConformance } from "../../lib/testing/conformance/log.js";
 import type { OpenLog } from "../../lib/testing/conformance/log-case.js";
+import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
 import { type Cloud, openCloud } from "./aws-cloud.js";
 
@@ -34,6 +36,35 @@ describe("a log in memory", () => {
       },
     };
   });
+});
+
+describe("a file as a log", () => {
+  logConformance(
+    test,
+    async () => {
+      const { files } = memoryFiles();
+      const refused = async () =>
+        Promise.reject(new Error("a file has no shards to split or merge, and knows no time"));
+      let names = 0;
+      return {
+        log: fileLog(files),
+        async createStream() {
+          const path = `in-${++names}.jsonl`;
+          await files.write(path, 0, new Uint8Array(0));
+          return path;
+        },
+        async put(path, _key, data) {
+          const { size = 0 } = (await files.stat(path)) ?? {};
+          await files.write(path, size, Buffer.concat([data, Buffer.from("\n")]));
+          return { shardId: "lines", sequenceNumber: String(size) };
+        },
+        split: refused,
+        merge: refused,
+        passTime: refused,
+      };
+    },
+    { streams: "a file is one shard, and nobody adds to it while it is read" },
+  );
 });
 
 describe("a log in Kinesis", () => {

@@ -85,7 +85,7 @@ function tidemarkProblems(command: string, words: readonly string[], known: Comm
     if (option === undefined) problems.push(`"${command}" has no option ${word}`);
     else if (option.takesValue && (words[++at] ?? "-").startsWith("-")) problems.push(`${word} takes a value`);
   }
-  const wanted = command === "cloud" ? 0 : 1;
+  const wanted = command === "cloud" ? 0 : command === "verify" ? 2 : 1;
   if (files.length !== wanted) problems.push(`"${command}" takes ${wanted} file, not ${files.length}`);
   return [...problems, ...missingFiles(files)];
 }

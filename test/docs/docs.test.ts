@@ -79,7 +79,8 @@ describe("programs", () => {
 
   it.each(
     programs
-      .filter(({ text }) => text.includes("pipeline("))
+      // Tests of docs/testing.md run in test/unit/testing-docs.test.ts.
+      .filter(({ text, file }) => text.includes("pipeline(") && file?.endsWith(".test.ts") !== true)
       .map((block) => [relative(ground, pathOf(block)), block] as const),
   )("%s builds a pipeline", async (_name, block) => {
     const module: { readonly default?: unknown } = await import(/* @vite-ignore */ pathOf(block));
@@ -146,8 +147,8 @@ describe("commands", () => {
   });
 
   it("have all their options in the tables of docs/local-development.md", () => {
-    const [dev, checkpoints, cloud] = tables("docs/local-development.md", "option", "meaning");
-    const documented = Object.entries({ dev, checkpoints, cloud }).map(([command, found]) => {
+    const [dev, checkpoints, verify, recover, cloud] = tables("docs/local-development.md", "option", "meaning");
+    const documented = Object.entries({ dev, checkpoints, verify, recover, cloud }).map(([command, found]) => {
       if (found === undefined) throw new Error(`no table of options of "${command}"`);
       return [command, [...byName(found).keys()].map((option) => option.split(" ")[0]).sort()];
     });

@@ -26,7 +26,11 @@ const never: Readonly<Record<string, readonly string[]>> = {
   "lib/local": ["lib/runtime", "lib/connectors", "lib", "functions"],
 };
 
-const selfImports: Readonly<Record<string, string>> = { tidemark: "lib/index.ts", "tidemark/lambda": "lib/lambda.ts" };
+const selfImports: Readonly<Record<string, string>> = {
+  tidemark: "lib/index.ts",
+  "tidemark/lambda": "lib/lambda.ts",
+  "tidemark/testing": "lib/testing/index.ts",
+};
 const emulators = /^(kinesalite|dynalite)(\/|$)/;
 
 export interface Import {

@@ -2,6 +2,11 @@
 
 import {
   type Codec,
+  type DeadLetter,
+  type Deletion,
+  deleted,
+  dynamoTable,
+  fileSink,
   json,
   type Key,
   type KeyedStream,
@@ -175,9 +180,9 @@ same<typeof untyped, Pipeline<Record<string, unknown>, Record<string, unknown>>>
 json() satisfies Codec<unknown>;
 json<Flown>() satisfies Codec<Flown>;
 const codec = json(Flight);
-same<typeof codec, Codec<Flown>>(true);
+same<ReturnType<typeof codec.decode>, Flown>(true);
 const shifted = json(z.string().transform((written) => written.length));
-same<typeof shifted, Codec<number>>(true);
+same<ReturnType<typeof shifted.decode>, number>(true);
 
 // Options: misspelt, of the wrong type, or no duration.
 const build = (flow: Parameters<Parameters<typeof pipeline>[2]>[0]) =>
@@ -207,3 +212,55 @@ rows.to("wide", sinkOf<Json>());
 rows.to("wider", sinkOf<unknown>());
 // @ts-expect-error the sink wants more than the rows have
 rows.to("narrow", sinkOf<{ id: string; n: number }>());
+
+// Deletions: of the table's key, and of no other; in one stream with rows.
+declare const airports: KeyedStream<string, Flown, unknown>;
+const closing = airports.process("closing", {
+  state: {},
+  onRecord: (flight, { key }) =>
+    flight.delay === null ? deleted({ airport: key }) : { airport: key, delay: flight.delay },
+});
+same<typeof closing, Stream<Deletion<{ readonly airport: string }> | { airport: string; delay: number }, unknown>>(
+  true,
+);
+closing.to("airports", dynamoTable({ table: "airports", key: ["airport"] }));
+closing.to("eager", dynamoTable({ table: "airports", key: ["airport"], delivery: "eager", stableKeys: true }));
+// @ts-expect-error the deletion has another key
+closing.to("cities", dynamoTable({ table: "cities", key: ["city"] }));
+declare const gone: Stream<Deletion<{ readonly city: string }>, unknown>;
+gone.to("cities", dynamoTable({ table: "cities", key: ["city"] }));
+// @ts-expect-error the table's key has two attributes, the deletion one
+gone.to("cities", dynamoTable({ table: "cities", key: ["city", "year"] }));
+// @ts-expect-error the table's key is a number, the deletion's a text
+gone.to("cities", dynamoTable({ table: "cities", key: { city: "number" } }));
+// @ts-expect-error a deletion's key is an object
+deleted("ATL");
+
+// Eager delivery: only with the user's word that keys are stable.
+// @ts-expect-error stableKeys is missing
+dynamoTable({ table: "t", key: ["id"], delivery: "eager" });
+// @ts-expect-error stableKeys: false is no word
+dynamoTable({ table: "t", key: ["id"], delivery: "eager", stableKeys: false });
+
+// Calls: the stream's type is what the call answers with.
+declare const incoming: Stream<string, { in: string }>;
+const asked = incoming.mapAsync("ask", { concurrency: 2, timeout: "5s" }, async (line, signal) => {
+  same<typeof line, string>(true);
+  same<typeof signal, AbortSignal>(true);
+  return line.length;
+});
+same<typeof asked, Stream<number, { in: string }>>(true);
+// @ts-expect-error a call answers later: it gives a promise
+incoming.mapAsync("ask", { concurrency: 2, timeout: "5s" }, (line) => line.length);
+// @ts-expect-error no bound, no call
+incoming.mapAsync("ask", { timeout: "5s" }, async (line) => line);
+// @ts-expect-error no time-out, no call
+incoming.mapAsync("ask", { concurrency: 2 }, async (line) => line);
+
+// Dead letters go to any sink that takes them.
+pipeline("tables", { onBadRecord: "quarantine", deadLetters: dynamoTable({ table: "dead", key: ["id"] }) }, build);
+pipeline("files", { onBadRecord: "quarantine", deadLetters: fileSink({ folder: "dead" }) }, build);
+// @ts-expect-error a dead letter has no such key
+pipeline("no-key", { onBadRecord: "quarantine", deadLetters: dynamoTable({ table: "dead", key: ["airport"] }) }, build);
+// @ts-expect-error its subSequenceNumber may be null
+sinkOf<{ subSequenceNumber: number }>() satisfies Sink<DeadLetter>;

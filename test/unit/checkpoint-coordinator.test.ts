@@ -1,92 +1,11 @@
-import { json, kinesisSource, pipeline, type Sink } from "tidemark";
 import { describe, expect, it } from "vitest";
-import { type Coordinator, coordinate, emptyMemory } from "../../lib/checkpoint/coordinator.js";
-import { claimLease } from "../../lib/checkpoint/lease.js";
+import { coordinate } from "../../lib/checkpoint/coordinator.js";
 import { manifestKey, markerKey } from "../../lib/checkpoint/names.js";
-import * as stored from "../../lib/checkpoint/store.js";
-import type { Ack } from "../../lib/model/checkpoints.js";
-import type { Desired, Head } from "../../lib/model/head.js";
-import { checkpointId, type Millis, millis, sessionId } from "../../lib/model/ids.js";
-import { memoryFunctions } from "../../lib/testing/memory/functions.js";
-import { memoryLog } from "../../lib/testing/memory/log.js";
-import { ack, desired, progress, request, task0, version } from "./checkpoint-samples.js";
-import { type Fate, memoryStore } from "./checkpoint-worlds.js";
-
-const sink: Sink<{ readonly id: string }> = {
-  kind: "memory",
-  delivery: "held",
-  config: {},
-  keyOf: (row) => row.id,
-  open: () => ({ target: "t", check: async () => {}, validate: () => {}, apply: async () => {} }),
-};
-const source = kinesisSource({ stream: "flights", codec: json<{ readonly id: string }>(), start: "trim-horizon" });
-const made = pipeline("p", {}, (flow) => flow.from("flights", source).to("rows", sink));
-
-/** A stream of one shard, and what two coordinators of version 7 need. Fates are of all swaps after the first wish. */
-async function world(fates: readonly Fate[] = []) {
-  const memory = memoryStore(["answered", ...fates]);
-  const stream = memoryLog(memory.clock);
-  stream.control.createStream("flights", 1);
-  const { functions, sent } = memoryFunctions({ task: () => {}, supervisor: () => {} });
-  const coordinator = (functionVersion = version): Coordinator => ({
-    store: memory.store,
-    log: stream.log,
-    plan: made.plan,
-    library: "0.1.0",
-    bindStream: (name) => name,
-    functions,
-    decider: { functionVersion, settings: made.plan.settings },
-    memory: emptyMemory(),
-  });
-  const wish = async (next: Desired) => {
-    const before = await stored.readDesired(memory.store);
-    await stored.swapDesired(memory.store, before?.version ?? null, next);
-  };
-  const head = async (): Promise<Head> => {
-    const found = await stored.readHead(memory.store);
-    if (found === null) throw new Error("no head");
-    return found.value;
-  };
-  await wish(desired());
-  return { ...memory, ...stream, sent, coordinator, wish, head };
-}
-type World = Awaited<ReturnType<typeof world>>;
-
-/** Started, and its session holds the lease. */
-async function started(fates: readonly Fate[] = []) {
-  const at = await world(fates);
-  const supervisor = at.coordinator();
-  await coordinate(supervisor, [], null);
-  const head = await at.head();
-  const invocation = {
-    pipeline: "p",
-    incarnation: head.incarnation,
-    generation: head.generation,
-    task: task0,
-    leaseVersion: 0,
-  };
-  const claimant = { session: sessionId("s1"), requestId: "q", functionVersion: version, deadline: millis(9e9) };
-  await claimLease(at.store, invocation, claimant);
-  return { ...at, supervisor, invocation };
-}
-
-const own = (over = {}) => progress({ epoch: checkpointId(0), changed: true, ...over });
-
-/** The shard's position in an ack of what is pending. */
-async function acking(at: World, over: Partial<Ack> = {}) {
-  const head = await at.head();
-  const { generation, pending, incarnation } = head;
-  if (pending === null) throw new Error("nothing is pending");
-  await stored.writeAck(at.store, incarnation, ack({ generation, checkpointId: pending.checkpointId, ...over }));
-}
-
-async function checkpointed(at: World, over: Partial<Ack> = {}) {
-  at.clock.pass(60_000);
-  const session = at.coordinator();
-  await coordinate(session, [], own());
-  await acking(at, over);
-  return (await coordinate(session, [], own({ changed: false }))).head?.value;
-}
+import type { Head } from "../../lib/model/head.js";
+import { checkpointId, type Millis } from "../../lib/model/ids.js";
+import { acking, checkpointed, own, started, world } from "./checkpoint-cloud.js";
+import { desired, request, task0, version } from "./checkpoint-samples.js";
+import type { Fate } from "./checkpoint-worlds.js";
 
 describe("R3 a whole checkpoint", () => {
   it("B1 B4 R1 R7 is triggered, completed and marked, and stands in the bucket", async () => {

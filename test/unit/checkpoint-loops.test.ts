@@ -5,9 +5,10 @@ import { readHead, swapDesired } from "../../lib/checkpoint/store.js";
 import { keptMessageMax } from "../../lib/model/errors.js";
 import type { Invocation } from "../../lib/model/head.js";
 import { millis, sessionId } from "../../lib/model/ids.js";
-import type { Deployment } from "../../lib/runtime/run-session.js";
+import type { Deployment } from "../../lib/runtime/deployment.js";
 import { runSupervisor } from "../../lib/runtime/supervisor.js";
 import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
+import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryFunctions } from "../../lib/testing/memory/functions.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
@@ -53,10 +54,11 @@ function dying(message: string) {
     registers,
     blobs,
     log: stream.log,
+    files: memoryFiles().files,
     tables: memoryTables().tables,
     functions: functions.functions,
   };
-  const names = { stream: (name: string) => name, table: (name: string) => name };
+  const names = { stream: (name: string) => name, table: (name: string) => name, file: (name: string) => name };
   const deployment: Deployment = {
     world,
     plan: counting.plan,

@@ -208,6 +208,12 @@ describe("K3 a finished entry leaves", () => {
   });
 });
 
+it("K3 a list that is older than a finished shard does not make it leave: it would come back, and be read again", () => {
+  const table = source([ended("l", 40, "p"), open("n", behind("7", 70), "l"), ended("p", 30)]);
+  expect(ids(fold(table, acking(), [listed("p")]))).toEqual(["l", "n", "p"]);
+  expect(ids(fold(table, acking(), [listed("n", "l")]))).toEqual(["n"]);
+});
+
 it("K3 a list is asked for where something is finished, in the table or in an ack", () => {
   const closing = acking({ shardId: "p", at: finished(60) });
   expect(needsListing(source([open("p")]), acking(), "flights")).toBe(false);

@@ -17,6 +17,7 @@ import { ago, failure, head, incarnation, now, pending, ref } from "./checkpoint
 
 const opening = (origin: ReturnType<typeof ref> | null, over = {}) => ({
   generationRecord: sha256("next"),
+  reason: "start" as const,
   origin,
   now,
   failure: null,
@@ -27,12 +28,13 @@ describe("R1 the commit point", () => {
   const before = head({ pending: pending(), consecutiveAborts: 2, completed: ref(1) });
 
   it("R1 moves completed, clears pending and the aborts in a row", () => {
-    const after = complete(before, ref(2), now);
+    const after = complete(before, ref(2), now, null);
     expect(after).toEqual({
       ...before,
       pending: null,
       settledAt: now,
       consecutiveAborts: 0,
+      idleSince: null,
       completed: ref(2),
       status: "running",
     });
@@ -42,9 +44,9 @@ describe("R1 the commit point", () => {
     ["another generation", head({ pending: pending(), generation: generation(2) }), ref(2)],
     ["another checkpoint is pending", head({ pending: pending({ checkpointId: checkpointId(3) }) }), ref(2)],
     ["nothing is pending: it was aborted", abort(before, now), ref(2)],
-    ["it is complete already", complete(before, ref(2), now) ?? before, ref(2)],
+    ["it is complete already", complete(before, ref(2), now, null) ?? before, ref(2)],
   ] as const)("R1 its condition does not hold: %s", (_, given, name) => {
-    expect(complete(given, name, now)).toBeNull();
+    expect(complete(given, name, now, null)).toBeNull();
   });
 
   it.each([
@@ -53,14 +55,14 @@ describe("R1 the commit point", () => {
     ["stop", "stopping"],
     ["finish", "finishing"],
   ] as const)("R1 after %s the status is %s", (andThen, status) => {
-    expect(complete(head({ pending: pending({ andThen }) }), ref(2), now)?.status).toBe(status);
+    expect(complete(head({ pending: pending({ andThen }) }), ref(2), now, null)?.status).toBe(status);
   });
 
   it("R1 a checkpoint is completed or aborted, never both", () => {
-    const completed = complete(before, ref(2), now);
+    const completed = complete(before, ref(2), now, null);
     expect(completed).not.toBeNull();
     expect(() => abort(completed ?? before, now)).toThrow("nothing to abort");
-    expect(complete(abort(before, now), ref(2), now)).toBeNull();
+    expect(complete(abort(before, now), ref(2), now, null)).toBeNull();
   });
 
   it("B5 an abort keeps what is complete and counts", () => {
@@ -84,6 +86,7 @@ describe("R2 the fence", () => {
       generation: 2,
       generationRecord: sha256("next"),
       openedAt: now,
+      openings: { since: now, count: 1 },
       settledAt: now,
       origin: ref(4),
       completed: ref(4),
@@ -95,7 +98,7 @@ describe("R2 the fence", () => {
   });
 
   it("R2 what was pending never completes after it", () => {
-    expect(complete(openGeneration(before, opening(ref(4))), ref(2), now)).toBeNull();
+    expect(complete(openGeneration(before, opening(ref(4))), ref(2), now, null)).toBeNull();
   });
 
   it("R2 R7 the tip goes to left only where the origin is another", () => {
@@ -163,7 +166,7 @@ it("C3 settled: the status, and since when", () => {
 it("R4 a pipeline that failed rests with its cause; what is complete stays so, what was pending never completes", () => {
   const after = fail(head({ pending: pending() }), failure(), now);
   expect(after).toEqual(head({ status: "failed", pending: null, endedAt: now, failures: [failure()] }));
-  expect(complete(after, ref(2), now)).toBeNull();
+  expect(complete(after, ref(2), now, null)).toBeNull();
 });
 
 it("R6 references are the same where all their parts are", () => {
@@ -190,7 +193,7 @@ function step(at: Head, act: Act, triggered: number[], ends: Map<number, string[
     case "complete":
     case "completeOld": {
       const id = act === "complete" ? (at.pending?.checkpointId ?? 0) : (triggered.at(-2) ?? 0);
-      const after = complete(at, ref(id, at.generation), now);
+      const after = complete(at, ref(id, at.generation), now, null);
       if (after !== null) end(id, "completed");
       return after ?? at;
     }

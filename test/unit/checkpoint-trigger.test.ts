@@ -1,10 +1,12 @@
 import { describe, expect, it } from "vitest";
-import { decide, uncommittedMax } from "../../lib/checkpoint/decide.js";
+import { decide } from "../../lib/checkpoint/decide.js";
 import type { Facts } from "../../lib/checkpoint/facts.js";
+import { uncommittedMax } from "../../lib/checkpoint/triggers.js";
 import { checkpointId, generation, millis } from "../../lib/model/ids.js";
 import type { ShardEntry, SourceTable } from "../../lib/model/shards.js";
 import { planSettings } from "../../lib/pipeline/options.js";
 import {
+  ack,
   ago,
   desired,
   facts,
@@ -50,6 +52,7 @@ const closed: SourceTable = {
   shards: [shard("p", [], end)],
 };
 const child = shard("l", ["p"], { kind: "open", position: { kind: "beginning", readTo: ago(5) } });
+const reading = (source: string) => ack({ checkpointId: checkpointId(1), positions: { [source]: [] } });
 const changed = progresses(progress({ changed: true }));
 const byInterval = ["interval", "continue"] as const;
 const justTriggered = { lastTriggeredAt: ago(1) };
@@ -114,12 +117,22 @@ describe("the interval", () => {
     ],
     [
       "B1 K3 a shard is finished and its children are not in: another checkpoint may let them in",
-      facts({ completed: manifest({ shards: { flights: closed } }) }),
+      facts({ completed: manifest({ shards: { flights: closed }, tasks: [reading("flights")] }) }),
       byInterval,
     ],
     [
+      "B1 K3 the same of a source that the plan no longer has: nobody reads it, and no checkpoint helps",
+      facts({ completed: manifest({ shards: { flights: closed }, tasks: [reading("weather")] }) }),
+      "nothing",
+    ],
+    [
       "B1 K3 a shard is finished and a child is in",
-      facts({ completed: manifest({ shards: { flights: { ...closed, shards: [...closed.shards, child] } } }) }),
+      facts({
+        completed: manifest({
+          shards: { flights: { ...closed, shards: [...closed.shards, child] } },
+          tasks: [reading("flights")],
+        }),
+      }),
       "nothing",
     ],
     [

@@ -34,6 +34,10 @@ describe("the status line", () => {
     [{}, "running · generation 2 · checkpoint 17 · 1,234,567 records · behind 1.4 s"],
     [{ checkpoint: null, records: 0 }, "running · generation 2 · no checkpoint yet · 0 records · behind 1.4 s"],
     [{ status: "starting" as const }, "starting"],
+    [
+      { status: "suspended" as const, idle: true },
+      "asleep · generation 2 · checkpoint 17 · 1,234,567 records · up to date",
+    ],
     [{ behindMillis: 0 }, "running · generation 2 · checkpoint 17 · 1,234,567 records · reading"],
     [
       { idle: true, restarts: 3 },

@@ -2,7 +2,7 @@ import { InvalidArgumentError } from "commander";
 import { describe, expect, it } from "vitest";
 import { duration, port } from "../../lib/cli/arguments.js";
 import { checkConfig } from "../../lib/cli/config.js";
-import { isDrained, pipelineFailure } from "../../lib/cli/dev/watch.js";
+import { isDrained, pipelineFailure, statusOf } from "../../lib/cli/dev/watch.js";
 import { isLocal } from "../../lib/cli/endpoint.js";
 import { defaultVariables, functionNames } from "../../lib/cli/environment.js";
 import { exitCodes } from "../../lib/cli/exit-codes.js";
@@ -155,6 +155,11 @@ describe("drained", () => {
   it("is a pipeline of ours that runs and has nothing left to read", () => {
     expect(isDrained(drained)).toBe(true);
   });
+  it("or one of ours that sleeps, though its sessions are gone", () => {
+    const asleep = { ...drained, head: { ...head, status: "suspended" as const }, progress: null };
+    expect(isDrained(asleep)).toBe(true);
+    expect(isDrained({ ...asleep, run: "starting" })).toBe(false);
+  });
   it.each([
     ["before its generation is open", { run: "starting" as const }],
     ["while the progress is that of the generation before", { progress: { ...progress, generation: generation(1) } }],
@@ -163,6 +168,47 @@ describe("drained", () => {
     ["while it stops already", { head: { ...head, status: "stopping" as const } }],
   ])("it is not %s", (_, changes) => {
     expect(isDrained({ ...drained, ...changes })).toBe(false);
+  });
+});
+
+describe("the status of a pipeline that sleeps and wakes", () => {
+  const at = (generationNumber: number, status: Head["status"]) => {
+    const head = {
+      generation: generation(generationNumber),
+      status,
+      completed: null,
+      nextCheckpointId: 4,
+    } as unknown as Head;
+    return { head, progress: null, run: "ours" as const };
+  };
+
+  it("is suspended and idle, and waking is no restart; a failure is one", () => {
+    const status = statusOf();
+    const seen = [
+      at(3, "running"),
+      at(3, "suspended"),
+      at(3, "suspended"),
+      at(4, "running"),
+      at(4, "suspended"),
+      at(5, "running"),
+      at(6, "running"),
+    ].map((view) => status(view));
+    expect(seen.map(({ status: found, idle }) => [found, idle])).toEqual([
+      ["running", false],
+      ["suspended", true],
+      ["suspended", true],
+      ["running", false],
+      ["suspended", true],
+      ["running", false],
+      ["running", false],
+    ]);
+    expect(seen.map(({ restarts }) => restarts)).toEqual([0, 0, 0, 0, 0, 0, 1]);
+  });
+
+  it("counts a waking and the failure after it as one restart, where nobody looked between them", () => {
+    const status = statusOf();
+    const seen = [at(3, "running"), at(3, "suspended"), at(5, "running")].map((view) => status(view));
+    expect(seen.at(-1)?.restarts).toBe(1);
   });
 });
 

@@ -1,6 +1,7 @@
-import { dynamoTable, type Sink } from "tidemark";
+import { dynamoTable } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { StreamError } from "../../lib/model/errors.js";
+import type { HeldSink } from "../../lib/pipeline/sink.js";
 import type { AttributeType } from "../../lib/ports/tables.js";
 
 const thrown = (call: () => unknown): StreamError => {
@@ -19,7 +20,7 @@ describe("the key of a row", () => {
     readonly table: string;
     readonly key: unknown;
     readonly delivery?: unknown;
-  }) => Sink<unknown>;
+  }) => HeldSink<unknown>;
   const keyOf = (key: Key, row: unknown) => make({ table: "t", key }).keyOf(row);
 
   it("of one string is the string, also where it looks like something else", () => {

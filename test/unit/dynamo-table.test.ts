@@ -1,4 +1,4 @@
-import { dynamoTable } from "tidemark";
+import { dynamoTable, type Sink } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { observeCompletion } from "../../lib/checkpoint/permit.js";
 import type { CommitPermit } from "../../lib/model/checkpoints.js";
@@ -7,9 +7,10 @@ import { checkpointId, generation } from "../../lib/model/ids.js";
 import { encodeVersion, versionAttribute } from "../../lib/model/versions.js";
 import type { HeldWrite, HeldWriter } from "../../lib/pipeline/sink.js";
 import { type AttributeType, itemBytesMax, type TableItem, type Tables } from "../../lib/ports/tables.js";
+import { openWriter } from "../../lib/runtime/open-parts.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { head, incarnation, ref, task0 } from "./checkpoint-samples.js";
-import { quickClock } from "./checkpoint-worlds.js";
+import { sinkResources } from "./sink-samples.js";
 
 const permit = observeCompletion(head({ completed: ref(1) })) as CommitPermit;
 const version = (seq: number, of = incarnation, epoch = 1) =>
@@ -17,6 +18,7 @@ const version = (seq: number, of = incarnation, epoch = 1) =>
 const write = (id: string, n: number, seq = n, of = incarnation): HeldWrite => ({
   key: id,
   row: { id, n },
+  change: "put",
   version: version(seq, of),
   checkpointId: checkpointId(1),
 });
@@ -30,13 +32,18 @@ const thrown = (call: () => unknown): StreamError => {
   throw new Error("nothing was thrown");
 };
 
+function heldWriter(sink: Sink<never>, tables: Tables): HeldWriter {
+  const opened = openWriter(sink, sinkResources({ tables }));
+  if (opened.delivery !== "held") throw new Error("it is not held");
+  return opened.writer;
+}
+
 /** The sink opened on a table in memory; `around` may come between them. */
 function world(around: (tables: Tables) => Partial<Tables> = () => ({})) {
   const memory = memoryTables();
   memory.createTable("acme-t", [{ name: "id", type: "string" }]);
   const tables: Tables = { ...memory.tables, ...around(memory.tables) };
-  const sink = dynamoTable({ table: "t", key: ["id"] });
-  const writer: HeldWriter = sink.open({ tables, clock: quickClock(), bind: (name) => `acme-${name}` });
+  const writer = heldWriter(dynamoTable({ table: "t", key: ["id"] }), tables);
   const apply = (...writes: readonly HeldWrite[]) => writer.apply("acme-t", writes, permit);
   const items = () => memory.items("acme-t");
   return { ...memory, writer, apply, items };
@@ -44,8 +51,7 @@ function world(around: (tables: Tables) => Partial<Tables> = () => ({})) {
 
 describe("before anything is written", () => {
   it("an absent table is told, with the key that it needs", async () => {
-    const sink = dynamoTable({ table: "none", key: { p: "string", s: "number" } });
-    const writer = sink.open({ tables: memoryTables().tables, clock: quickClock(), bind: (name) => `acme-${name}` });
+    const writer = heldWriter(dynamoTable({ table: "none", key: { p: "string", s: "number" } }), memoryTables().tables);
     await expect(writer.check()).rejects.toMatchObject({ kind: "invalid" });
     await expect(writer.check()).rejects.toThrow(
       '"acme-none": there is no such table; create it with the key (p: string, s: number)',
@@ -78,7 +84,7 @@ describe("before anything is written", () => {
       `a row has ${itemBytesMax + 1} bytes, an item may have ${itemBytesMax} (400 KB)`,
     );
     writer.validate(row(itemBytesMax));
-    await apply({ key: "a", row: row(itemBytesMax), version: version(1), checkpointId: checkpointId(1) });
+    await apply({ key: "a", row: row(itemBytesMax), change: "put", version: version(1), checkpointId: checkpointId(1) });
     expect(items()).toHaveLength(1);
   });
 
@@ -97,7 +103,7 @@ describe("W1 held writes", () => {
   it("W1 are written whole, and again without a change; an older one that comes late changes nothing", async () => {
     const { apply, items, tables } = world();
     await apply(
-      { key: "a", row: { id: "a", n: 1, gone: true }, version: version(1), checkpointId: checkpointId(1) },
+      { key: "a", row: { id: "a", n: 1, gone: true }, change: "put", version: version(1), checkpointId: checkpointId(1) },
       write("b", 1),
     );
     await apply(write("a", 2));

@@ -165,8 +165,33 @@ describe("shape", () => {
     expect(refusal(() => kept.from("late", source))).toContain("was called after");
   });
 
+  it("mapAsync: its name, its options, its call, and B2 a time-out that a checkpoint could not wait for", () => {
+    const good = { concurrency: 1, timeout: "5s" };
+    const call = async (line: string) => line;
+    const asking = (name: unknown, options: unknown, asked: unknown = call) =>
+      built((flow) => flow.from("in", source).mapAsync(name, options, asked).to("out", sink));
+    expect(asking("", good)).toContain("name");
+    expect(asking("ask", undefined)).toMatch(/operator "ask": must be an object/);
+    expect(asking("ask", { ...good, retries: 1 })).toContain('"retries" is not known');
+    for (const concurrency of [0, 1.5, 10_001, undefined, "2"])
+      expect(asking("ask", { ...good, concurrency })).toContain(
+        'operator "ask": concurrency: must be a whole number from 1 to',
+      );
+    expect(asking("ask", { ...good, ordered: "yes" })).toContain("ordered: must be true or false");
+    for (const timeout of [undefined, 5, "5", "0s"])
+      expect(asking("ask", { ...good, timeout })).toMatch(/operator "ask": timeout: .*duration/);
+    expect(asking("ask", { ...good, timeout: "16m" })).toContain("15 minutes");
+    expect(asking("ask", good, "call")).toContain("must be a function");
+    expect(asking("ask", { ...good, timeout: "31s" })).toMatch(
+      /^pipeline "p", operator "ask": timeout: 31000 ms is longer than checkpoint.timeout \(30000 ms\)/,
+    );
+    const twice = (flow: Loose) =>
+      flow.from("in", source).mapAsync("ask", good, call).mapAsync("ask", good, call).to("out", sink);
+    expect(built(twice)).toContain('"ask"');
+  });
+
   it("no source, no sink, a sink without a key or with another delivery", () => {
-    for (const wrong of [undefined, null, "in", 7, {}, sink, source.decode]) {
+    for (const wrong of [undefined, null, "in", 7, {}, sink, source.codec]) {
       expect(built((flow) => flow.from("in", wrong).to("out", sink))).toMatch(/source "in": is given .* no source/);
     }
     for (const wrong of [undefined, null, "out", 7, {}, source]) {
@@ -174,8 +199,8 @@ describe("shape", () => {
     }
     const without = { ...sink, keyOf: undefined };
     expect(built((flow) => flow.from("in", source).to("out", without))).toContain('sink "out": has no key');
-    const eager = { ...sink, delivery: "eager" };
-    expect(built((flow) => flow.from("in", source).to("out", eager))).toContain("delivery");
+    const odder = { ...sink, delivery: "later" };
+    expect(built((flow) => flow.from("in", source).to("out", odder))).toContain("has the delivery");
     const odd = { ...sink, config: { since: new Date(0) } };
     expect(built((flow) => flow.from("in", source).to("out", odd))).toContain("config.since: is an object of Date");
   });
@@ -278,7 +303,8 @@ describe("options", () => {
     [{ restart: [] }, "not an array"],
     [{ idle: "sometimes" }, 'options.idle: must be "never" or'],
     [{ idle: {} }, 'options.idle: must be "never" or'],
-    [{ idle: { suspendAfter: "5m" } }, "options.idle: sleeping is not there yet"],
+    [{ idle: { suspendAfter: "5" } }, 'options.idle.suspendAfter: "5" is not a duration'],
+    [{ idle: { suspendAfter: "999ms" } }, "is less than a task needs to see that it is idle"],
     [{ parallelism: 0 }, "options.parallelism: must be a whole number from 1"],
     [{ parallelism: 1.5 }, "options.parallelism: must be a whole number"],
     [{ parallelism: "1" }, "options.parallelism: must be a whole number"],
@@ -286,7 +312,6 @@ describe("options", () => {
     [{ checkpoint: { mode: "at-least-once" } }, '"at-least-once" is not supported in this version'],
     [{ checkpoint: { mode: "exactly" } }, 'must be "exactly-once" or "at-least-once"'],
     [{ checkpoint: { alignment: "aligned" } }, '"aligned" is not supported in this version'],
-    [{ onBadRecord: "quarantine" }, '"quarantine" is not supported in this version'],
     [{ onBadRecord: "skip" }, 'must be "fail" or "quarantine"'],
     [{ checkpoint: { interval: "10" } }, 'options.checkpoint.interval: "10" is not a duration'],
     [{ checkpoint: { interval: 10 } }, "options.checkpoint.interval: must be a duration"],
@@ -319,6 +344,23 @@ describe("options", () => {
     expect(refusal(() => made("30s", "59s"))).toContain("options.checkpoint.timeout");
   });
 
+  it("a quarantine needs a sink that takes each dead letter once, and a sink needs a quarantine", () => {
+    expect(withOptions({ onBadRecord: "quarantine" })).toMatch(/^pipeline "p", deadLetters: .* needs a sink/);
+    expect(withOptions({ deadLetters: sink })).toMatch(/^pipeline "p": .* add onBadRecord: "quarantine"$/);
+    expect(withOptions({ onBadRecord: "fail", deadLetters: sink })).toContain("fails at a bad record");
+    for (const wrong of [7, {}, source, "dead-letters"])
+      expect(withOptions({ onBadRecord: "quarantine", deadLetters: wrong })).toMatch(
+        /deadLetters: is given .* no sink/,
+      );
+    const eager = { ...sink, delivery: "eager", keyFor: String };
+    expect(withOptions({ onBadRecord: "quarantine", deadLetters: eager })).toContain("deadLetters: cannot be eager");
+    const named = () =>
+      loosePipeline("p", { onBadRecord: "quarantine", deadLetters: sink }, (flow: Loose) =>
+        flow.from("in", source).to("dead-letters", sink),
+      );
+    expect(refusal(named)).toContain('"dead-letters"');
+  });
+
   it("a member that is undefined counts as missing", () => {
     const options: Loose = { checkpoint: { interval: undefined }, restart: undefined, idle: undefined };
     const { settings } = pipeline("p", options, (flow) => flow.from("in", source).to("out", sink)).plan;
@@ -332,7 +374,7 @@ describe("kinesisSource", () => {
 
   it("start and end become the configuration", () => {
     const config = (options: object) => looseKinesisSource({ stream: "in", codec: json(), ...options }).config;
-    expect(config({})).toEqual({ stream: "in", codec: "json", start: "latest", end: null });
+    expect(config({})).toEqual({ stream: "in", codec: "json", start: "latest", end: null, aggregation: "kpl" });
     expect(config({ start: "latest" }).start).toBe("latest");
     expect(config({ start: "trim-horizon" }).start).toBe("horizon");
     expect(config({ start: { at }, end: { at: later } })).toMatchObject({ start: at.getTime(), end: later.getTime() });

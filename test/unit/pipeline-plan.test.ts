@@ -27,7 +27,7 @@ function memorySink<T>(table: string, keyOf: (row: T) => string): Sink<T> {
     config: { table },
     keyOf,
     open: (resources) => ({
-      target: resources.bind(table),
+      target: resources.bind("table", table),
       check: async () => {},
       validate: () => {},
       apply: async () => {},
@@ -65,7 +65,10 @@ it("the plan is a JSON graph, in the order of building", () => {
         id: 0,
         kind: "source",
         name: "flights",
-        source: { kind: "kinesis", config: { stream: "flights", codec: "json", start: "horizon", end: null } },
+        source: {
+          kind: "kinesis",
+          config: { stream: "flights", codec: "json", start: "horizon", end: null, aggregation: "kpl" },
+        },
       },
       { id: 1, kind: "filter", input: 0 },
       { id: 2, kind: "keyBy", input: 1 },
@@ -92,7 +95,7 @@ it("functions, sources and sinks lie beside the graph, by node and by name", () 
   expect([...plan.functions.keys()]).toEqual([1, 2, 3]);
   expect(plan.functions.get(2)?.({ origin: "JFK", delay: 1 })).toBe("JFK");
   expect([...plan.sources.keys()]).toEqual(["flights"]);
-  const decoded = plan.sources.get("flights")?.decode(Buffer.from('{"origin":"JFK","delay":2}'));
+  const decoded = plan.sources.get("flights")?.codec.decode(Buffer.from('{"origin":"JFK","delay":2}'));
   expect(decoded).toEqual({ origin: "JFK", delay: 2 });
   expect(plan.sinks.get("airports")).toBe(airports);
 });

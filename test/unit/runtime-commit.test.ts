@@ -1,20 +1,23 @@
 import { readFileSync } from "node:fs";
 import { Decoder } from "cbor-x";
 import fc from "fast-check";
-import { dynamoTable, type Sink } from "tidemark";
+import { dynamoTable } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { storeBody } from "../../lib/checkpoint/bodies.js";
 import { observeCompletion } from "../../lib/checkpoint/permit.js";
-import type { CommitPermit, Committable } from "../../lib/model/checkpoints.js";
+import type { CommitPermit, HeldCommittable } from "../../lib/model/checkpoints.js";
 import { checkpointId, generation } from "../../lib/model/ids.js";
 import { encodeVersion } from "../../lib/model/versions.js";
 import type { HeldWrite, HeldWriter } from "../../lib/pipeline/sink.js";
 import { type CommitContext, commitCovered } from "../../lib/runtime/commit.js";
 import { decodeHeldRows, encodeHeldRows } from "../../lib/runtime/held-bodies.js";
-import type { HeldRow } from "../../lib/runtime/sink-buffer.js";
+import type { HeldRow } from "../../lib/runtime/held-output.js";
+import { openWriter } from "../../lib/runtime/open-parts.js";
+import type { OpenedWriter } from "../../lib/runtime/outputs.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { head, incarnation, ref, task0 } from "./checkpoint-samples.js";
-import { memoryStore, quickClock } from "./checkpoint-worlds.js";
+import { memoryStore } from "./checkpoint-worlds.js";
+import { sinkResources } from "./sink-samples.js";
 import { anyValue } from "./state-samples.js";
 
 const permitFor = (id: number): CommitPermit => {
@@ -31,6 +34,8 @@ const version = (epoch: number, seq: number, gen = 1) =>
     seq,
   });
 
+const heldBy = (writer: HeldWriter): OpenedWriter => ({ delivery: "held", writer });
+
 /** Sinks "out" and "other" that remember what is applied. */
 function world() {
   const { store, bucket } = memoryStore();
@@ -45,13 +50,13 @@ function world() {
       permits.push(permit);
     },
   });
-  const writers = new Map(["out", "other"].map((name) => [name, writer(name)]));
+  const writers = new Map(["out", "other"].map((name) => [name, heldBy(writer(name))]));
   const context: CommitContext = { store, incarnation, writers };
   const prepare = async (
     checkpoint: number,
     rows: readonly HeldRow[],
-    over: Partial<Committable> = {},
-  ): Promise<Committable> => ({
+    over: Partial<HeldCommittable> = {},
+  ): Promise<HeldCommittable> => ({
     sink: "out",
     target: "acme-out",
     kind: "held",
@@ -61,7 +66,6 @@ function world() {
     task: task0,
     index: 0,
     body: await storeBody(store.blobs, `held ${checkpoint} ${over.index ?? 0}`, encodeHeldRows(rows)),
-    finalKey: null,
     records: rows.length,
     ...over,
   });
@@ -69,7 +73,7 @@ function world() {
     applied.map(({ sink, target, writes }) => [sink, target, writes.map(({ key, row }) => [key, row])]);
   return { store, bucket, context, applied, permits, prepare, shown };
 }
-const row = (key: string, value: unknown, seq = 1): HeldRow => ({ key, row: value, seq });
+const row = (key: string, value: unknown, seq = 1): HeldRow => ({ key, row: value, change: "put", seq });
 
 describe("C2 what is committed", () => {
   it("C2 is what the permit covers, and nothing else, in the order of checkpoint and index", async () => {
@@ -118,8 +122,8 @@ describe("C2 what is committed", () => {
         sink: "out",
         target: "acme-out",
         writes: [
-          { key: "a", row: "4", version: version(3, 1, 2), checkpointId: 4 },
-          { key: "b", row: "3", version: version(1, 1), checkpointId: 3 },
+          { key: "a", row: "4", change: "put", version: version(3, 1, 2), checkpointId: 4 },
+          { key: "b", row: "3", change: "put", version: version(1, 1), checkpointId: 3 },
         ],
       },
     ]);
@@ -152,10 +156,9 @@ describe("C2 what is committed", () => {
     const { context, prepare } = world();
     const memory = memoryTables();
     memory.createTable("acme-out", [{ name: "id", type: "string" }]);
-    const open = (sink: Sink<never>) =>
-      sink.open({ tables: memory.tables, clock: quickClock(), bind: () => "acme-out" });
-    const table = dynamoTable({ table: "t", key: ["id"] });
-    const writers = new Map(["out", "other"].map((name) => [name, open(table)]));
+    const table = dynamoTable({ table: "out", key: ["id"] });
+    const opened = openWriter(table, sinkResources({ tables: memory.tables }));
+    const writers = new Map(["out", "other"].map((name) => [name, opened]));
     const list = [
       await prepare(1, [row("a", { id: "a", from: "last" }, 2)]),
       await prepare(1, [row("a", { id: "a", from: "first" }, 1)], { index: 1, sink: "other" }),
@@ -197,10 +200,10 @@ describe("held rows, format 1", () => {
     ["constructor", "x"],
   ]);
   const rows: readonly HeldRow[] = [
-    { key: "JFK", row: { airport: "JFK", flights: 2, rate: 0.5, name: "Zürich", last: null }, seq: 1 },
-    { key: "", row: { n: 2 ** 53, big: 2n ** 70n, minus: -1, bytes: new Uint8Array([0, 255]) }, seq: 2 ** 40 },
-    { key: "__proto__", row: awkward, seq: 3 },
-    { key: "4c41|1901f4", row: { list: [true, false, [], {}], when: new Date(1_000) }, seq: 4 },
+    { key: "JFK", row: { airport: "JFK", flights: 2, rate: 0.5, name: "Zürich", last: null }, change: "put", seq: 1 },
+    { key: "", row: { n: 2 ** 53, big: 2n ** 70n, minus: -1, bytes: new Uint8Array([0, 255]) }, change: "put", seq: 2 ** 40 },
+    { key: "__proto__", row: awkward, change: "put", seq: 3 },
+    { key: "4c41|1901f4", row: { list: [true, false, [], {}], when: new Date(1_000) }, change: "put", seq: 4 },
   ];
 
   it("R6 the bytes are those of the file", () => {
@@ -224,7 +227,8 @@ describe("held rows, format 1", () => {
   });
 
   it("rows of every kind come back as they were", () => {
-    const some = fc.array(fc.record({ key: fc.string(), row: anyValue, seq: fc.maxSafeNat() }), { maxLength: 5 });
+    const anyChange = fc.constantFrom<HeldRow["change"]>("put", "delete");
+    const some = fc.array(fc.record({ key: fc.string(), row: anyValue, change: anyChange, seq: fc.maxSafeNat() }), { maxLength: 5 });
     fc.assert(
       fc.property(some, (given) => {
         expect(decodeHeldRows(encodeHeldRows(given))).toEqual(given);

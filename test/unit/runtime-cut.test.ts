@@ -1,7 +1,7 @@
 import { dynamoTable, list, value } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { readAck } from "../../lib/checkpoint/store.js";
-import type { Committable } from "../../lib/model/checkpoints.js";
+import type { Committable, HeldCommittable } from "../../lib/model/checkpoints.js";
 import { checkpointId, generation, sessionId, taskId } from "../../lib/model/ids.js";
 import { sha256 } from "../../lib/model/sha256.js";
 import { inlineBytesMax } from "../../lib/model/stored.js";
@@ -18,13 +18,15 @@ import {
 } from "../../lib/runtime/cut.js";
 import { decodeHeldRows } from "../../lib/runtime/held-bodies.js";
 import { readStart } from "../../lib/runtime/restore.js";
-import type { Task } from "../../lib/runtime/task.js";
+import { openWriter } from "../../lib/runtime/open-parts.js";
+import type { OpenedWriter } from "../../lib/runtime/outputs.js";
 import { restoreInto } from "../../lib/state/snapshot-reader.js";
 import { createStateTable } from "../../lib/state/table.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { head, incarnation, lease, now, record } from "./checkpoint-samples.js";
-import { memoryStore, quickClock } from "./checkpoint-worlds.js";
-import { build, position, sink, source } from "./task-samples.js";
+import { memoryStore } from "./checkpoint-worlds.js";
+import { sinkResources } from "./sink-samples.js";
+import { build, type KeptTask, position, sink, source } from "./task-samples.js";
 
 const me: Identity = {
   pipeline: "p",
@@ -46,7 +48,8 @@ const at = {
 };
 
 const accepting: HeldWriter = { target: "acme-out", check: async () => {}, validate: () => {}, apply: async () => {} };
-const writers = new Map([["out", accepting]]);
+const heldBy = (writer: HeldWriter): OpenedWriter => ({ delivery: "held", writer });
+const writers = new Map([["out", heldBy(accepting)]]);
 
 interface Row {
   key: string;
@@ -54,7 +57,7 @@ interface Row {
   all: string[];
 }
 /** Counts by key; the list in its rows is an object that it goes on changing. */
-function counting(): Task {
+function counting(): KeptTask {
   return build((flow) =>
     flow
       .from("in", source())
@@ -74,7 +77,7 @@ function counting(): Task {
       .to("out", { ...sink(), keyOf: (row) => (row as Row).key }),
   );
 }
-const feed = (task: Task, ...bodies: readonly string[]) => {
+const feed = (task: KeptTask, ...bodies: readonly string[]) => {
   for (const body of bodies) task.take(body, position());
 };
 const heldRows = (cut: Cut) => cut.held.flatMap(({ bytes }) => decodeHeldRows(bytes));
@@ -84,7 +87,7 @@ describe("B2 a cut", () => {
     const { store } = memoryStore();
     const task = counting();
     feed(task, "a1", "b1", "a2");
-    const cut = cutTask(task, writers, at, "base");
+    const cut = cutTask(task, writers, me, at, "base");
     feed(task, "a3", "b2", "c1");
     const durable = await makeDurable(store, me, cut, null);
     const [operator] = task.tables;
@@ -105,8 +108,8 @@ describe("B2 a cut", () => {
       [0, []],
     ]);
     expect(heldRows(cut)).toEqual([
-      { key: "a", row: { key: "a", n: 2, all: ["a1", "a2"] }, seq: 3 },
-      { key: "b", row: { key: "b", n: 1, all: ["b1"] }, seq: 2 },
+      { key: "a", row: { key: "a", n: 2, all: ["a1", "a2"] }, change: "put", seq: 3 },
+      { key: "b", row: { key: "b", n: 1, all: ["b1"] }, change: "put", seq: 2 },
     ]);
   });
 
@@ -114,10 +117,10 @@ describe("B2 a cut", () => {
     const { store } = memoryStore();
     const task = counting();
     feed(task, "a1", "b1");
-    const base = await makeDurable(store, me, cutTask(task, writers, at, "base"), null);
+    const base = await makeDurable(store, me, cutTask(task, writers, me, at, "base"), null);
     feed(task, "a2", "c1");
     const next = { ...at, checkpointId: checkpointId(3), epoch: checkpointId(2) };
-    const cut = cutTask(task, writers, next, "delta");
+    const cut = cutTask(task, writers, me, next, "delta");
     expect(heldRows(cut).map(({ key, seq }) => [key, seq])).toEqual([
       ["a", 3],
       ["c", 4],
@@ -128,7 +131,7 @@ describe("B2 a cut", () => {
     await restoreInto(restored.tables, snapshot, [0, 127], readRange(store));
     feed(restored, "a3", "b2", "c2");
     expect(
-      restored.sinks
+      restored.outputs
         .get("out")
         ?.take()
         .map(({ row }) => (row as Row).n),
@@ -139,10 +142,10 @@ describe("B2 a cut", () => {
     const { store, bucket } = memoryStore();
     const task = counting();
     feed(task, "a1");
-    const before = await makeDurable(store, me, cutTask(task, writers, at, "base"), null);
+    const before = await makeDurable(store, me, cutTask(task, writers, me, at, "base"), null);
     const next = { ...at, checkpointId: checkpointId(3) };
     const objects = bucket.all().size;
-    const durable = await makeDurable(store, me, cutTask(task, writers, next, "none"), before.snapshot);
+    const durable = await makeDurable(store, me, cutTask(task, writers, me, next, "none"), before.snapshot);
     expect(durable).toEqual({ snapshot: before.snapshot, prepared: [], bytes: 0 });
     expect(bucket.all().size).toBe(objects);
   });
@@ -152,7 +155,7 @@ describe("B2 a cut", () => {
     const task = counting();
     const long = "x".repeat(inlineBytesMax);
     feed(task, `a${long}`);
-    const { prepared, bytes } = await makeDurable(store, me, cutTask(task, writers, at, "none"), null);
+    const { prepared, bytes } = await makeDurable(store, me, cutTask(task, writers, me, at, "none"), null);
     expect(prepared).toMatchObject([
       {
         sink: "out",
@@ -163,13 +166,12 @@ describe("B2 a cut", () => {
         checkpointId: 2,
         task: "0.0",
         index: 0,
-        finalKey: null,
         records: 1,
         body: { kind: "object", key: `p/${incarnation}/00000001/000000000002/0.0/held-0-s1` },
       },
     ]);
     const [stored] = [...bucket.all().values()];
-    expect(prepared[0]?.body).toMatchObject({ size: stored?.length, sha256: sha256(stored ?? "") });
+    expect((prepared[0] as HeldCommittable).body).toMatchObject({ size: stored?.length, sha256: sha256(stored ?? "") });
     expect(bytes).toBe(stored?.length);
   });
 
@@ -179,8 +181,8 @@ describe("B2 a cut", () => {
       for (const name of ["first", "second", "third"]) stream.filter((body) => body !== name).to(name, sink());
     });
     feed(task, "second");
-    const all = new Map(["first", "second", "third"].map((name) => [name, { ...accepting, target: `t-${name}` }]));
-    expect(cutTask(task, all, at, "none").held.map(({ sink: name, target }) => [name, target])).toEqual([
+    const all = new Map(["first", "second", "third"].map((name) => [name, heldBy({ ...accepting, target: `t-${name}` })]));
+    expect(cutTask(task, all, me, at, "none").held.map(({ sink: name, target }) => [name, target])).toEqual([
       ["first", "t-first"],
       ["third", "t-third"],
     ]);
@@ -190,7 +192,7 @@ describe("B2 a cut", () => {
     const tables = memoryTables();
     const table = dynamoTable({ table: "t", key: ["key"] });
     const opened = new Map([
-      ["out", table.open({ tables: tables.tables, clock: quickClock(), bind: (name) => `acme-${name}` })],
+      ["out", openWriter(table, sinkResources({ tables: tables.tables }))],
     ]);
     const rows = (row: unknown) => {
       const task = build((flow) =>
@@ -200,7 +202,7 @@ describe("B2 a cut", () => {
           .to("out", table),
       );
       feed(task, "a");
-      return () => cutTask(task, opened, at, "none");
+      return () => cutTask(task, opened, me, at, "none");
     };
     expect(rows({ key: "a", body: "x".repeat(400 * 1024) })).toThrow(
       /^sink "out": dynamoTable "acme-t": a row has 4\d+ bytes/,
@@ -220,7 +222,7 @@ describe("B2 a cut", () => {
         .to("out", sink()),
     );
     feed(task, "a");
-    expect(() => cutTask(task, writers, at, "none")).toThrow(/^sink "out": a row cannot be kept: /);
+    expect(() => cutTask(task, writers, me, at, "none")).toThrow(/^sink "out": a row cannot be kept: /);
   });
 });
 
@@ -235,10 +237,9 @@ describe("C1 an ack lists all that is not committed", () => {
     task: me.task,
     index,
     body: { kind: "object", key, size: 1, sha256: sha256(key) },
-    finalKey: null,
     records: 1,
   });
-  const cut: Cut = { ...at, state: null, held: [], positions: { in: [] } };
+  const cut: Cut = { ...at, state: null, held: [], sealed: [], written: Promise.resolve(), positions: { in: [] } };
   const durable: Durable = { snapshot: { format: 1, base: null, deltas: [] }, prepared: [], bytes: 17 };
   const ackWith = async (count: number) => {
     const { store, bucket } = memoryStore();

@@ -3,6 +3,7 @@ import { StreamError } from "../../lib/model/errors.js";
 import type { World } from "../../lib/ports/world.js";
 import { guardWorld } from "../../lib/runtime/guard.js";
 import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
+import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryFunctions } from "../../lib/testing/memory/functions.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
@@ -21,6 +22,7 @@ function world() {
     registers: memoryRegisters().registers,
     blobs: bucket.blobs,
     log: log.log,
+    files: memoryFiles().files,
     tables: memoryTables().tables,
     functions: memoryFunctions({ task: () => {}, supervisor: () => {} }).functions,
   };
@@ -111,6 +113,53 @@ describe("N4", () => {
     guarded.end();
     waiting[0]?.(new Uint8Array([7]));
     expect(await call).toEqual(new Uint8Array([7]));
+    expect(await settled(guarded.idle())).toBe(true);
+  });
+
+  it("N4 a list is awaited page by page, and goes on no further after the end", async () => {
+    const { inner } = world();
+    const answers: (() => void)[] = [];
+    const list = async function* () {
+      for (const key of ["a", "b", "c"]) {
+        await new Promise<void>((resolve) => answers.push(resolve));
+        yield { key, size: 1 };
+      }
+    };
+    const guarded = guardWorld({ ...inner, blobs: { ...inner.blobs, list } });
+    const found: string[] = [];
+    const listing = (async () => {
+      for await (const { key } of guarded.world.blobs.list("")) found.push(key);
+    })().catch((error: unknown) => error);
+    await settled(Promise.resolve());
+    answers[0]?.();
+    await settled(Promise.resolve());
+    guarded.end();
+    const idle = guarded.idle();
+    expect(await settled(idle)).toBe(false);
+    answers[1]?.();
+    expect(await settled(idle)).toBe(true);
+    expect(await listing).toMatchObject({ kind: "fenced", message: expect.stringContaining("blobs.list") });
+    expect([found, answers.length]).toEqual([["a", "b"], 2]);
+  });
+
+  it("N4 who stops listing closes the list, also one that has not begun", async () => {
+    const { inner } = world();
+    let closed = 0;
+    const list = async function* () {
+      try {
+        for (const key of ["a", "b"]) yield { key, size: 1 };
+      } finally {
+        closed++;
+      }
+    };
+    const guarded = guardWorld({ ...inner, blobs: { ...inner.blobs, list } });
+    for await (const { key } of guarded.world.blobs.list("")) if (key === "a") break;
+    expect(closed).toBe(1);
+    const pages = guarded.world.blobs.list("");
+    guarded.end();
+    await expect(async () => {
+      for await (const page of pages) expect(page).toBeUndefined();
+    }).rejects.toMatchObject({ kind: "fenced" });
     expect(await settled(guarded.idle())).toBe(true);
   });
 

@@ -1,10 +1,10 @@
 import type { Sink } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { StreamError } from "../../lib/model/errors.js";
-import type { Task } from "../../lib/runtime/task.js";
-import { build, position, type Stream, sink, source, task } from "./task-samples.js";
+import type { HeldSink } from "../../lib/pipeline/sink.js";
+import { build, type KeptTask, position, type Stream, sink, source, task } from "./task-samples.js";
 
-const failure = (one: Task, record: unknown = "secret"): StreamError => {
+const failure = (one: KeptTask, record: unknown = "secret"): StreamError => {
   try {
     one.take(record, position(7));
   } catch (error) {
@@ -54,7 +54,7 @@ describe("errors", () => {
   });
 
   it("of a sink's key name the sink", () => {
-    const refusing: Sink<unknown> = {
+    const refusing: HeldSink<unknown> = {
       ...sink(),
       keyOf: () => {
         throw new StreamError("invalid", "no key");
@@ -80,7 +80,8 @@ describe("errors", () => {
       );
     expect(failure(throwing("secret")).message).toMatch(/: it threw a string$/);
     expect(failure(throwing(new StreamError("bug", "ours"))).kind).toBe("bug");
-    expect(failure(throwing(new StreamError("transient", "theirs"))).kind).toBe("invalid");
+    expect(failure(throwing(new StreamError("transient", "theirs, which passes"))).kind).toBe("transient");
+    expect(failure(throwing(new StreamError("invalid", "theirs"))).kind).toBe("invalid");
   });
 
   const promised = () => Promise.reject(new Error("later")) as never;

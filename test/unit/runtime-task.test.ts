@@ -80,9 +80,9 @@ describe("order", () => {
       stream.map((record) => [record, record]).to("right", sink());
     });
     for (const record of ["a", "b"]) one.take(record, position());
-    expect(one.sinks.get("left")?.take()).toEqual([{ key: "k", row: ["k", "b"], seq: 3 }]);
+    expect(one.outputs.get("left")?.take()).toEqual([{ key: "k", row: ["k", "b"], change: "put", seq: 3 }]);
     expect(
-      one.sinks
+      one.outputs
         .get("right")
         ?.take()
         .map(({ key, seq }) => [key, seq]),
@@ -90,9 +90,9 @@ describe("order", () => {
       ["a", 2],
       ["b", 4],
     ]);
-    expect(one.sinks.get("left")?.take()).toEqual([]);
+    expect(one.outputs.get("left")?.take()).toEqual([]);
     one.take("c", position());
-    expect(one.sinks.get("left")?.take()).toEqual([{ key: "k", row: ["k", "c"], seq: 5 }]);
+    expect(one.outputs.get("left")?.take()).toEqual([{ key: "k", row: ["k", "c"], change: "put", seq: 5 }]);
     expect(one.recordsOut).toBe(6);
   });
 });

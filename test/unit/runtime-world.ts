@@ -1,12 +1,16 @@
 import type { Pipeline } from "tidemark";
 import { readHead, swapDesired } from "../../lib/checkpoint/store.js";
-import type { Desired, Head } from "../../lib/model/head.js";
+import { fileLog } from "../../lib/connectors/file-log.js";
+import { logs } from "../../lib/connectors/logs.js";
+import type { Desired, Head, Invocation } from "../../lib/model/head.js";
 import { type Millis, millis } from "../../lib/model/ids.js";
 import type { Clock } from "../../lib/ports/clock.js";
 import type { World } from "../../lib/ports/world.js";
-import { type Deployment, runSession, type SessionOutcome } from "../../lib/runtime/run-session.js";
+import type { Deployment } from "../../lib/runtime/deployment.js";
+import { runSession, type SessionOutcome } from "../../lib/runtime/run-session.js";
 import { runSupervisor } from "../../lib/runtime/supervisor.js";
 import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
+import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryFunctions } from "../../lib/testing/memory/functions.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
@@ -74,6 +78,40 @@ function far<P extends object>(port: P, clock: Clock, way: Way): P {
   });
 }
 
+/** Ports as a process has them: once it has died, nothing that it asks for happens, and nothing that it waits for comes. */
+function processOf(world: World): { readonly world: World; die(): void } {
+  let dead = false;
+  const never = new Promise<never>(() => undefined);
+  const mortal = <P extends object>(port: P): P =>
+    new Proxy(port, {
+      get(target, member) {
+        const method: unknown = Reflect.get(target, member);
+        if (typeof method !== "function" || member === "now" || member === "random" || member === "measure")
+          return method;
+        return (...args: unknown[]) => {
+          if (dead) return never;
+          const answer: unknown = Reflect.apply(method, target, args);
+          return answer instanceof Promise ? answer.then((value) => (dead ? never : value)) : answer;
+        };
+      },
+    });
+  const { clock, registers, blobs, log, files, tables, functions } = world;
+  return {
+    world: {
+      clock: mortal(clock),
+      registers: mortal(registers),
+      blobs: mortal(blobs),
+      log: mortal(log),
+      files: mortal(files),
+      tables: mortal(tables),
+      functions: mortal(functions),
+    },
+    die: () => {
+      dead = true;
+    },
+  };
+}
+
 /** A cloud in this process that runs the sessions of a pipeline as they are invoked, and its supervisor each minute. */
 export function cloud(
   made: Pipeline<never, never> | { readonly plan: Deployment["plan"] },
@@ -82,15 +120,23 @@ export function cloud(
   const { way = () => 0, lifetime = 900_000 } = options;
   const clock = virtualClock();
   const stream = memoryLog(clock);
+  const disk = memoryFiles();
   const tables = memoryTables();
   const bucket = memoryBlobs();
   const registers = memoryRegisters();
   const outcomes: SessionOutcome[] = [];
+  const logged: { readonly event: string }[] = [];
+  const alive = new Map<ReturnType<typeof processOf>, Invocation>();
   const functions = memoryFunctions({
-    task: (_, invocation) => {
-      void runSession(deployment, invocation, { requestId: "q", deadline: deadline() }).then((one) =>
-        outcomes.push(one),
-      );
+    task: (wanted, invocation) => {
+      const process = processOf(world);
+      alive.set(process, invocation);
+      const plan = codes.get(wanted) ?? made.plan;
+      const running = { ...deployment, plan, functionVersion: wanted, world: process.world };
+      void runSession(running, invocation, { requestId: "q", deadline: deadline() }).then((one) => {
+        alive.delete(process);
+        outcomes.push(one);
+      });
     },
     supervisor: (call) => void runSupervisor(deployment, call, { deadline: deadline() }).catch(() => undefined),
   });
@@ -98,17 +144,24 @@ export function cloud(
     clock,
     registers: far(registers.registers, clock, way),
     blobs: far(bucket.blobs, clock, way),
-    log: far(stream.log, clock, way),
+    log: far(logs(stream.log, fileLog(disk.files)), clock, way),
+    files: far(disk.files, clock, way),
     tables: far(tables.tables, clock, way),
     functions: functions.functions,
   };
+  const codes = new Map([[version, made.plan]]);
+  let latest = version;
   const deployment: Deployment = {
     world,
-    plan: made.plan,
-    bindings: { stream: (name) => name, table: (name) => name },
-    functionVersion: version,
+    get plan() {
+      return codes.get(latest) ?? made.plan;
+    },
+    bindings: { stream: (name) => name, table: (name) => name, file: (name) => name },
+    get functionVersion() {
+      return latest;
+    },
     library: "0.1.0",
-    log: () => undefined,
+    log: (event) => void logged.push(event),
   };
   const deadline = (): Millis => millis(clock.now() + lifetime);
   const store = { pipeline: made.plan.graph.name, registers: registers.registers, blobs: bucket.blobs, clock };
@@ -117,13 +170,39 @@ export function cloud(
     clock,
     store,
     stream: stream.control,
+    disk,
     tables,
     outcomes,
+    logged,
     shards: () => stream.log.shards("flights"),
     head,
     wish: async (next: Desired = desired(), at: number | null = null) => {
       await swapDesired(store, at, next);
       functions.functions.callSupervisor({ pipeline: store.pipeline, report: null });
+    },
+    /** As `wish`, and what the supervisor that is called for it fails with. */
+    ask: async (next: Desired, at: number): Promise<unknown> => {
+      await swapDesired(store, at, next);
+      const call = { pipeline: store.pipeline, report: null };
+      return runSupervisor(deployment, call, { deadline: deadline() }).then(
+        () => null,
+        (error: unknown) => error,
+      );
+    },
+    /** A next version of the functions; what runs keeps its own (P4). Returns what `desired` says of it. */
+    deploy: (next: typeof made): Pick<Desired, "code"> => {
+      latest = `v${codes.size + 1}`;
+      codes.set(latest, next.plan);
+      return { code: { ...desired().code, deployment: codes.size, functionVersion: latest } };
+    },
+    /** All sessions die as they stand, and the failure destination says so. */
+    crash: async () => {
+      for (const [process, invocation] of [...alive]) {
+        process.die();
+        alive.delete(process);
+        const report = { invocation, kind: "died", message: "the process died" };
+        await functions.functions.callSupervisor({ pipeline: store.pipeline, report });
+      }
     },
     /** Lets time pass until the head is so, at most so long; then the head. */
     async until(holds: (head: Head) => boolean, length: number): Promise<Head | null> {

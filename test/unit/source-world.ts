@@ -4,7 +4,7 @@ import { generation } from "../../lib/model/ids.js";
 import type { Position, ShardEntry, SourceTable } from "../../lib/model/shards.js";
 import type { Log } from "../../lib/ports/log.js";
 import { Mailbox } from "../../lib/runtime/mailbox.js";
-import { SourceReader } from "../../lib/runtime/source-reader.js";
+import { type ReaderOptions, SourceReader } from "../../lib/runtime/source-reader.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
 import { now } from "./checkpoint-samples.js";
 import { virtualClock } from "./runtime-world.js";
@@ -47,7 +47,7 @@ export function world(shards: number, limit = 10) {
   const entry = (at: At, shardId: string, parents: readonly string[]): ShardEntry => ({
     shardId,
     parents,
-    hashKeys: ["0", "1"],
+    hashKeys: ["0", String(2n ** 128n - 1n)],
     at,
   });
   /** The shards of the stream as a table, each at the position that is given for it. */
@@ -64,14 +64,33 @@ export function world(shards: number, limit = 10) {
   });
   return { clock, log: watched, control, calls, troubles, put, table };
 }
+interface Taken {
+  readonly shard: string;
+  readonly body: unknown;
+  readonly sequenceNumber: string;
+}
+
 export type World = ReturnType<typeof world>;
 
-export function reading({ log, clock }: World, table: SourceTable, over: Partial<Source> = {}) {
+export function reading(
+  { log, clock }: World,
+  table: SourceTable,
+  over: Partial<Source> = {},
+  reads: Pick<ReaderOptions, "onBad"> = {},
+) {
   const source = kinesisSource({ stream: "flights", codec: text, start: "trim-horizon", ...over });
-  const options = { name: "in", stream: "s", source, retentionMillis: day, generation: generation(3), producer: 2 };
+  const options = {
+    name: "in",
+    stream: "s",
+    source,
+    retentionMillis: day,
+    generation: generation(3),
+    producer: 2,
+    ...reads,
+  };
   const reader = new SourceReader(log, clock, options, table);
   const events = new Mailbox<string | Error>();
-  const taken: { readonly shard: string; readonly body: unknown; readonly sequenceNumber: string }[] = [];
+  const taken: Taken[] = [];
   const never = new AbortController().signal;
   const pump = () => {
     for (const one of reader.pump(never))
@@ -80,13 +99,22 @@ export function reading({ log, clock }: World, table: SourceTable, over: Partial
         (error) => events.post(error),
       );
   };
-  const consume = (shard: string) =>
-    reader.consume(shard, (body, { shard: from, sequenceNumber }) => taken.push({ shard: from, body, sequenceNumber }));
-  /** One batch, or a failure. */
-  const step = async () => {
+  const consume = (shard: string, mayGoOn = () => true) =>
+    reader.consume(
+      shard,
+      (body, { shard: from, sequenceNumber }) => taken.push({ shard: from, body, sequenceNumber }),
+      mayGoOn,
+    );
+  /** Until a batch of the shard waits. */
+  const held = async () => {
     pump();
     const event = await events.next();
     if (typeof event !== "string") throw event;
+    return event;
+  };
+  /** One batch, or a failure. */
+  const step = async () => {
+    const event = await held();
     consume(event);
     return event;
   };
@@ -99,7 +127,13 @@ export function reading({ log, clock }: World, table: SourceTable, over: Partial
   const bodies = () => taken.map(({ body }) => body);
   const positions = (): Record<string, At> =>
     Object.fromEntries(reader.positions().map(({ shardId, at }) => [shardId, at]));
-  return { reader, pump, consume, step, until, taken, bodies, positions };
+  return { reader, pump, held, consume, step, until, taken, bodies, positions };
+}
+
+/** For `mayGoOn`: after so many records it is enough. */
+export function turn(records: number): () => boolean {
+  let left = records;
+  return () => --left > 0;
 }
 
 /** Until all that is there was taken. */

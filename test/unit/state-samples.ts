@@ -6,8 +6,14 @@ import { sha256 } from "../../lib/model/sha256.js";
 import type { SnapshotFile } from "../../lib/model/snapshots.js";
 import type { StateDeclaration } from "../../lib/pipeline/plan.js";
 import type { ListState, MapState, ValueState } from "../../lib/pipeline/state-spec.js";
+import type { SnapshotKind } from "../../lib/state/snapshot-format.js";
 import type { ReadRange } from "../../lib/state/snapshot-reader.js";
-import { type EncodeOptions, encodeSnapshot, finishSnapshot } from "../../lib/state/snapshot-writer.js";
+import {
+  type EncodedSnapshot,
+  type EncodeOptions,
+  encodeSnapshot,
+  finishSnapshot,
+} from "../../lib/state/snapshot-writer.js";
 import { createStateTable, type StateTable } from "../../lib/state/table.js";
 
 export const allGroups: KeyGroups = [0, 127];
@@ -46,13 +52,29 @@ export function getValue(table: StateTable, key: Key): unknown {
   return (table.accessors.value as ValueState<unknown>).get();
 }
 
+/** Takes a cut of one table alone: each key with its cells by column, null for one that was removed. Nothing is dirty then. */
+export function cutOf(table: StateTable, kind: SnapshotKind): [key: Key, cells: readonly unknown[] | null][] {
+  const found: [Key, readonly unknown[] | null][] = [];
+  const { rows } = table;
+  table.beginCut(kind, (row) => {
+    const cells = rows.isEmpty(row) ? null : rows.cells.map((column) => column[row]);
+    found.push([rows.keys[row] ?? "", cells]);
+  });
+  while (!table.advanceCut(10));
+  return found;
+}
+
 /** A bucket of one's own: files by name, and every range that was asked for. */
 export class Files {
   readonly bytes = new Map<string, Uint8Array>();
   readonly asked: { readonly key: string; readonly offset: number; readonly length: number }[] = [];
 
   async write(tables: readonly StateTable[], options: EncodeOptions): Promise<SnapshotFile> {
-    const { bytes, slices } = await finishSnapshot(encodeSnapshot(tables, options));
+    return this.store(encodeSnapshot(tables, options));
+  }
+
+  async store(encoded: EncodedSnapshot): Promise<SnapshotFile> {
+    const { bytes, slices } = await finishSnapshot(encoded);
     const key = `snapshot-${this.bytes.size + 1}`;
     this.bytes.set(key, bytes);
     const body = { kind: "object", key, size: bytes.length, sha256: sha256(bytes) } as const;

@@ -1,8 +1,9 @@
 import { gunzipSync } from "node:zlib";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { keyBytes, keyGroupOf } from "../../lib/model/keys.js";
+import { type Key, keyBytes, keyGroupOf } from "../../lib/model/keys.js";
 import { sha256 } from "../../lib/model/sha256.js";
+import type { SnapshotSlice } from "../../lib/model/snapshots.js";
 import { readSlice } from "../../lib/state/slice-reader.js";
 import { fileHeaderBytes, sliceBytesTarget } from "../../lib/state/snapshot-format.js";
 import { encodeSnapshot, finishSnapshot } from "../../lib/state/snapshot-writer.js";
@@ -13,25 +14,39 @@ const contentOf = (bytes: Uint8Array): string => Buffer.from(bytes).toString("he
 const airports = (count: number): [string, number][] => Array.from({ length: count }, (_, i) => [`airport ${i}`, i]);
 
 describe("a snapshot's bytes", () => {
-  it("depend on the state alone, not on the order in which keys and operators came", () => {
-    fc.assert(
-      fc.property(fc.array(fc.tuple(anyKey, anyValue), { maxLength: 20 }), fc.boolean(), (pairs, useDelta) => {
-        const last = new Map(pairs.map(([key, value]) => [contentOf(keyBytes(key)), [key, value] as const]));
-        const forwards = valuesTable("op", [...last.values()]);
-        const backwards = valuesTable("op", [["gone", 1], ...[...last.values()].reverse()]);
-        setValue(backwards, "gone", undefined);
-        if (last.has(contentOf(keyBytes("gone")))) return;
-        const options = { kind: useDelta ? "delta" : "base", sliceBytesTarget: 64 } as const;
-        const other = valuesTable("another", [["a", 1]]);
-        const first = encodeSnapshot([forwards, other], options);
-        const second = encodeSnapshot([valuesTable("another", [["a", 1]]), backwards], options);
-        expect(second).toEqual(first);
-      }),
+  it("hold each key once, in its key group, whatever the order in which keys and operators came", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(fc.tuple(anyKey, anyValue), { maxLength: 20 }),
+        fc.boolean(),
+        async (pairs, useDelta) => {
+          const last = new Map(pairs.map(([key, value]) => [contentOf(keyBytes(key)), [key, value] as const]));
+          if (last.has(contentOf(keyBytes("gone")))) return;
+          const backwards = valuesTable("op", [["gone", 1], ...[...last.values()].reverse()]);
+          setValue(backwards, "gone", undefined);
+          const tables = [backwards, valuesTable("another", [["a", 1]])];
+          const options = { kind: useDelta ? "delta" : "base", sliceBytesTarget: 64 } as const;
+          const { bytes, slices } = await finishSnapshot(encodeSnapshot(tables, options));
+          expect(slices.map(({ operator }) => operator)).toEqual(["another", ...slices.slice(1).map(() => "op")]);
+          const found = slices
+            .slice(1)
+            .flatMap((slice) => entriesOf(bytes, slice).map((entry) => ({ ...entry, slice })));
+          const expected = [...last.values()].filter(([, value]) => value !== undefined);
+          expect(new Map(found.map(({ key, values }) => [contentOf(keyBytes(key)), values?.[0]]))).toEqual(
+            new Map(expected.map(([key, value]) => [contentOf(keyBytes(key)), value])),
+          );
+          expect(found).toHaveLength(expected.length);
+          for (const { key, keyGroup, slice } of found) {
+            expect(keyGroup).toBe(keyGroupOf(keyBytes(key)));
+            expect(keyGroup >= slice.keyGroups[0] && keyGroup <= slice.keyGroups[1]).toBe(true);
+          }
+        },
+      ),
     );
   });
 
   it("are slices of one operator each, back to back, in the order of key groups, of about the target's size", async () => {
-    const tables = [valuesTable("b", airports(20_000)), valuesTable("a", airports(10)), valuesTable("empty", [])];
+    const tables = [valuesTable("b", airports(60_000)), valuesTable("a", airports(10)), valuesTable("empty", [])];
     const { bytes, slices } = await finishSnapshot(encodeSnapshot(tables, { kind: "base" }));
     let end = fileHeaderBytes;
     let before = { operator: "", last: -1 };
@@ -46,13 +61,13 @@ describe("a snapshot's bytes", () => {
     expect(end).toBe(bytes.length);
     expect(slices.filter(({ operator }) => operator === "a")).toHaveLength(1);
     const sizes = slices.slice(1, -1).map((slice) => inflated(bytes, slice).length);
-    expect(sizes.length).toBeGreaterThan(3);
+    expect(sizes.length).toBeGreaterThan(2);
     for (const size of sizes) expect(size / sliceBytesTarget).toBeGreaterThanOrEqual(1);
     for (const size of sizes) expect(size / sliceBytesTarget).toBeLessThan(1.5);
-    expect(slices.reduce((sum, { keys }) => sum + keys, 0)).toBe(20_010);
+    expect(slices.reduce((sum, { keys }) => sum + keys, 0)).toBe(60_010);
   });
 
-  it("are compressed where that pays, and then the same each time", async () => {
+  it("are compressed where that pays: those of small files, or as one wishes; and then the same each time", async () => {
     const noise = Array.from({ length: 200 }, (_, i) =>
       sha256(String(i))
         .match(/../g)
@@ -72,6 +87,14 @@ describe("a snapshot's bytes", () => {
     expect(gzip.toString("hex")).toMatch(/^1f8b080000000000..ff$/);
     const [encoded] = encodeSnapshot(tables(), { kind: "base" }).slices;
     expect(contentOf(inflated(first.bytes, large))).toBe(contentOf(encoded?.bytes ?? Uint8Array.of()));
+    const codecsOf = async (count: number, options?: { readonly compress: boolean }) => {
+      const file = encodeSnapshot([valuesTable("op", airports(count))], { kind: "base", sliceBytesTarget: 1e6 });
+      return (await finishSnapshot(file, options)).slices.map(({ codec }) => codec);
+    };
+    expect(await codecsOf(1_000)).toEqual(["cbor+gzip"]);
+    expect(await codecsOf(1_000, { compress: false })).toEqual(["cbor"]);
+    expect(await codecsOf(20_000)).toEqual(["cbor"]);
+    expect(await codecsOf(20_000, { compress: true })).toEqual(["cbor+gzip"]);
   });
 
   it("are not touched by what happens to the tables afterwards", async () => {
@@ -91,7 +114,7 @@ describe("a snapshot's bytes", () => {
 });
 
 describe("what cannot be written", () => {
-  it("names operator, state and key group, not the value, and leaves the tables as they were", () => {
+  it("names operator, state and key group, not the value; then the next snapshot must be a base", () => {
     class Secret {
       readonly text = "do not print";
     }
@@ -101,10 +124,13 @@ describe("what cannot be written", () => {
     const place = `operator "punctuality", state "by", key group ${keyGroupOf(keyBytes("JFK"))}: an instance of class Secret`;
     const error = expect.objectContaining({ kind: "invalid", message: expect.stringMatching(`^${place}[^?]*$`) });
     expect(() => encodeSnapshot([valuesTable("other", [["a", 1]]), table], { kind: "base" })).toThrow(error);
-    expect(() => encodeSnapshot([table], { kind: "delta" })).not.toThrow(/do not print|JFK/);
-    expect([table.keys, table.dirty]).toEqual([1, 1]);
+    expect(() => encodeSnapshot([table], { kind: "base" })).not.toThrow(/do not print|JFK/);
+    expect(table.keys).toBe(1);
     mixedOf(table).by.set("k", "mended");
-    expect(encodeSnapshot([table], { kind: "delta" }).slices).toHaveLength(1);
+    const bug = expect.objectContaining({ kind: "bug", message: expect.stringMatching(/a delta after a cut/) });
+    expect(() => encodeSnapshot([table], { kind: "delta" })).toThrow(bug);
+    expect(encodeSnapshot([table], { kind: "base" }).slices).toHaveLength(1);
+    expect(encodeSnapshot([table], { kind: "delta" }).slices).toHaveLength(0);
   });
 
   it("is more than the limit, of one operator or of all", () => {
@@ -128,7 +154,7 @@ describe("a slice", () => {
     const { count, last, seen, by } = mixedOf(table);
     table.enter("removed");
     count.set(1);
-    table.settle();
+    encodeSnapshot([table], { kind: "delta" });
     count.clear();
     table.enter("null");
     last.set(null);
@@ -137,9 +163,7 @@ describe("a slice", () => {
     table.enter("map");
     by.set([1n], undefined);
     const { bytes, slices } = await finishSnapshot(encodeSnapshot([table], { kind: "delta", sliceBytesTarget: 1 }));
-    const found = slices.flatMap((slice) => [
-      ...readSlice(bytes.subarray(slice.offset, slice.offset + slice.length), slice, "f").entries,
-    ]);
+    const found = slices.flatMap((slice) => entriesOf(bytes, slice));
     expect(Object.fromEntries(found.map(({ key, values }) => [key, values]))).toEqual({
       removed: null,
       null: [undefined, undefined, null, undefined],
@@ -170,6 +194,13 @@ describe("a slice", () => {
     expect(() => readSlice(own, { ...slice, sha256: sha256(own) }, "f")).toThrow(format);
   });
 });
+
+function entriesOf(file: Uint8Array, slice: SnapshotSlice) {
+  const found: { readonly keyGroup: number; readonly key: Key; readonly values: readonly unknown[] | null }[] = [];
+  const opened = readSlice(file.subarray(slice.offset, slice.offset + slice.length), slice, "f");
+  opened.each((keyGroup, key, values) => found.push({ keyGroup, key, values }));
+  return found;
+}
 
 function inflated(
   file: Uint8Array,

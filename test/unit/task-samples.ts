@@ -1,9 +1,12 @@
-import { kinesisSource, pipeline, type Sink, text } from "tidemark";
+import { kinesisSource, type PipelineOptions, pipeline, type Sink, text } from "tidemark";
 import type { Flow } from "../../lib/pipeline/stream.js";
-import { Task } from "../../lib/runtime/task.js";
+import type { HeldSink } from "../../lib/pipeline/sink.js";
+import type { HeldOutput } from "../../lib/runtime/held-output.js";
+import type { RecordView } from "../../lib/runtime/record-view.js";
+import { detachedTask, type Task } from "../../lib/runtime/task.js";
 
 /** A sink of rows by a key; a row that is no pair keys itself. */
-export const sink = (table = "t"): Sink<unknown> => ({
+export const sink = (table = "t"): HeldSink<unknown> => ({
   kind: "rows",
   delivery: "held",
   config: { table },
@@ -13,8 +16,17 @@ export const sink = (table = "t"): Sink<unknown> => ({
   },
 });
 export const source = (stream = "s") => kinesisSource({ stream, codec: text });
-export const position = (n = 1, from = "in") => ({ source: from, shard: "shard-0", sequenceNumber: String(n) });
-export const build = (make: (flow: Flow) => void) => new Task(pipeline("p", {}, (flow) => void make(flow)).plan);
+export const position = (n = 1, from = "in", data = ""): RecordView => ({
+  source: from,
+  shard: "shard-0",
+  sequenceNumber: String(n),
+  subSequenceNumber: null,
+  arrivedAt: null,
+  data: Buffer.from(data),
+});
+export type KeptTask = Task<HeldOutput>;
+export const build = (make: (flow: Flow) => void, options: PipelineOptions = {}): KeptTask =>
+  detachedTask(pipeline("p", options, (flow) => void make(flow)).plan);
 
 /** A task with one source and one sink. */
 export const task = (make: (stream: ReturnType<Flow["from"]>) => { to(name: string, sink: Sink<unknown>): unknown }) =>
@@ -22,12 +34,12 @@ export const task = (make: (stream: ReturnType<Flow["from"]>) => { to(name: stri
 export type Stream = ReturnType<Flow["from"]>;
 
 /** The rows of the sink "out" after these records. */
-export function run(one: Task, ...records: readonly unknown[]): readonly unknown[] {
+export function run(one: KeptTask, ...records: readonly unknown[]): readonly unknown[] {
   for (const [i, record] of records.entries()) one.take(record, position(i + 1));
   return rows(one);
 }
-export const rows = (one: Task, name = "out") =>
-  one.sinks
+export const rows = (one: KeptTask, name = "out") =>
+  one.outputs
     .get(name)
     ?.take()
     .map(({ row }) => row) ?? [];

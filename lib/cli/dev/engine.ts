@@ -9,6 +9,7 @@ import { coordinatorTask } from "../../model/ids.js";
 import { functionVariables, storeOf, type Target } from "../environment.js";
 import type { LoadedPipeline } from "../load-pipeline.js";
 import type { Told } from "./told.js";
+import { wholePaths } from "./whole-paths.js";
 
 export interface EngineOptions {
   readonly pipeline: LoadedPipeline;
@@ -69,9 +70,10 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 function deploy(options: EngineOptions, version: string, variables: Readonly<Record<string, string>>): void {
   const { pipeline, target, runner } = options;
   const { task, supervisor } = target.environment.functions;
+  const bindings = wholePaths(pipeline.plan, target.environment.bindings, process.cwd());
   const env = {
     ...variables,
-    ...environmentVariables(target.environment),
+    ...environmentVariables({ ...target.environment, bindings }),
     NODE_OPTIONS: "--enable-source-maps",
   };
   const common = { version, entry: pipeline.bundle, env };

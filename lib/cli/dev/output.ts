@@ -53,7 +53,7 @@ export function statusLine(status: StatusEvent): string {
   if (status.status === "starting") return status.status;
   const reading = status.behindMillis > 0 ? `behind ${formatMillis(status.behindMillis)}` : "reading";
   const parts = [
-    status.status,
+    status.status === "suspended" ? "asleep" : status.status,
     `generation ${status.generation}`,
     status.checkpoint === null ? "no checkpoint yet" : `checkpoint ${status.checkpoint}`,
     `${status.records.toLocaleString("en-US")} records`,

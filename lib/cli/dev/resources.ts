@@ -1,9 +1,14 @@
 import { dynamoTables } from "../../connectors/dynamo-tables.js";
+import { fileLog } from "../../connectors/file-log.js";
 import { kinesisLog } from "../../connectors/kinesis-log.js";
+import { logs } from "../../connectors/logs.js";
+import { nodeFiles } from "../../connectors/node-files.js";
 import { provisioner, registersKey } from "../../connectors/provision.js";
 import { s3Blobs } from "../../connectors/s3-blobs.js";
 import { StreamError } from "../../model/errors.js";
 import type { Plan } from "../../pipeline/plan.js";
+import type { SinkResources } from "../../pipeline/sink.js";
+import { isFile } from "../../pipeline/source.js";
 import { systemClock } from "../../ports/clock.js";
 import type { AttributeType } from "../../ports/tables.js";
 import type { Target } from "../environment.js";
@@ -21,6 +26,7 @@ export async function makeMissing(target: Target, plan: Plan): Promise<readonly 
   await note(`bucket ${target.environment.bucket}`, make.bucket(target.environment.bucket));
   await note(`table ${target.environment.table}`, make.table(target.environment.table, registersKey));
   for (const source of plan.sources.values()) {
+    if (isFile(source)) continue;
     const stream = target.bindings.stream(source.config.stream);
     await note(`stream ${stream}`, make.stream(stream, shardsMade));
   }
@@ -54,11 +60,11 @@ export async function checkPresent(target: Target, plan: Plan): Promise<void> {
 }
 
 async function absentStreams(target: Target, plan: Plan): Promise<readonly string[]> {
-  const log = kinesisLog(target.clients.kinesis);
+  const log = logs(kinesisLog(target.clients.kinesis), fileLog(nodeFiles()));
   const absent: string[] = [];
   for (const [name, source] of plan.sources) {
     const stream = target.bindings.stream(source.config.stream);
-    if ((await log.describe(stream)).kind === "absent") absent.push(`source "${name}": there is no stream "${stream}"`);
+    if ((await log.describe(stream)).kind === "absent") absent.push(`source "${name}": there is no ${isFile(source) ? "" : "stream "}"${stream}"`);
   }
   return absent;
 }
@@ -92,18 +98,28 @@ async function absentBucket(target: Target): Promise<readonly string[]> {
   }
 }
 
+/** Enough to look at a sink's target: nothing is staged. */
+const resourcesOf = (target: Target): SinkResources => ({
+  tables: dynamoTables(target.clients.dynamo),
+  files: nodeFiles(),
+  clock: systemClock,
+  bind: (kind, logical) => (kind === "table" ? target.bindings.table(logical) : target.bindings.file(logical)),
+  stage: { task: "look-", session: "look-" },
+});
+
 async function absentTables(target: Target, plan: Plan): Promise<readonly string[]> {
   const tables = dynamoTables(target.clients.dynamo);
   const absent: string[] = [];
   for (const [name, sink] of plan.sinks) {
-    const { target: table } = sink.open({ tables, clock: systemClock, bind: target.bindings.table });
+    if (sink.kind !== "dynamo-table") continue;
+    const { target: table } = sink.open(resourcesOf(target));
     if ((await tables.describe(table)).kind === "absent") absent.push(`sink "${name}": there is no table "${table}"`);
   }
   return absent;
 }
 
 async function checkSinks(target: Target, plan: Plan): Promise<void> {
-  const resources = { tables: dynamoTables(target.clients.dynamo), clock: systemClock, bind: target.bindings.table };
+  const resources = resourcesOf(target);
   for (const [name, sink] of plan.sinks) {
     await sink
       .open(resources)

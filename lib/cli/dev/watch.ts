@@ -58,8 +58,9 @@ async function patiently<T>(look: Promise<T>, { endpoint, listener }: WatchOptio
   }
 }
 
-/** All input is read and processed; what the stop's checkpoint covers is then committed by it (C3). */
+/** All input is read and processed; what the stop's checkpoint covers is then committed by it (C3). One that sleeps is so too. */
 export function isDrained({ head, progress, run }: EngineView): boolean {
+  if (run === "ours" && head?.status === "suspended") return true;
   return (
     run === "ours" &&
     head?.status === "running" &&
@@ -76,12 +77,12 @@ function isOver({ head, run }: EngineView, options: WatchOptions, stopping: bool
   switch (head.status) {
     case "stopped":
     case "finished":
-    case "suspended":
       options.listener({ event: "end", status: head.status, failures: [] });
       return true;
     case "failed":
       options.listener({ event: "end", status: head.status, failures: head.failures });
       throw pipelineFailure(options.pipeline, head);
+    // One that sleeps goes on: the supervisor's schedule wakes it when records come (N3).
     default:
       return false;
   }
@@ -123,12 +124,16 @@ function failuresOnce(listener: DevListener): (view: EngineView) => void {
   };
 }
 
-/** The status of a view. Restarts are counted from the generation that this start has opened. */
-function statusOf(): (view: EngineView) => Extract<DevEvent, { readonly event: "status" }> {
+/** The status of a view. Restarts are counted from the generation that this start has opened; waking is none. */
+export function statusOf(): (view: EngineView) => Extract<DevEvent, { readonly event: "status" }> {
   let opened: number | null = null;
+  let sleeping: number | null = null;
   return ({ head, progress, run }) => {
     const generation = head?.generation ?? 0;
     if (run === "ours") opened ??= generation;
+    const isAsleep = run === "ours" && head?.status === "suspended";
+    if (opened !== null && sleeping !== null && generation > sleeping) opened++;
+    sleeping = isAsleep ? generation : null;
     return {
       event: "status",
       status: run !== "starting" && head !== null ? head.status : "starting",
@@ -137,7 +142,7 @@ function statusOf(): (view: EngineView) => Extract<DevEvent, { readonly event: "
       checkpoints: head === null ? 0 : head.nextCheckpointId - 1,
       records: progress?.records ?? 0,
       behindMillis: progress?.behindMillis ?? 0,
-      idle: run === "ours" && progress !== null && progress.idleSince !== null,
+      idle: isAsleep || (run === "ours" && progress !== null && progress.idleSince !== null),
       restarts: opened === null ? 0 : generation - opened,
     };
   };

@@ -1,20 +1,87 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
 import { millis } from "../../model/ids.js";
-import type { LogRead, LogRecord, LogStart } from "../../ports/log.js";
-import { horizon, type LogCase, logCase, type OpenLog, range, texts } from "./log-case.js";
+import type { LogRecord, LogRecords, LogStart } from "../../ports/log.js";
+import { horizon, type It, logCase, type OpenLog, range, texts } from "./log-case.js";
+import { passingTime } from "./log-time.js";
 import { bytesOf, type Test, textOf, type Without } from "./suite.js";
 
-type It = (name: string, run: (given: LogCase) => Promise<void>) => void;
-
-/** What every implementation of Log must do. */
-export function logConformance(test: Test, open: () => Promise<OpenLog>, without: Without<"passing time"> = {}): void {
+/**
+ * What every implementation of Log must do. Without `streams`: it has shards that end, and records that nobody adds to while they
+ * are read, as files do.
+ */
+export function logConformance(
+  test: Test,
+  open: () => Promise<OpenLog>,
+  without: Without<"streams" | "passing time"> = {},
+): void {
   const it: It = (name, run) => test(name, async () => run(logCase(await open())));
+  anyLog(it);
+  if (without.streams !== undefined) return;
   streams(it);
   reads(it);
   starts(it);
   resharding(it);
   if (without["passing time"] === undefined) passingTime(it);
+}
+
+function anyLog(it: It): void {
+  it("all records come, in order, with sequence numbers that grow", async (given) => {
+    const { stream, shardId } = await given.single();
+    const put: string[] = [];
+    for (let n = 0; n < 25; n += 1)
+      put.push((await given.put(stream, `key ${n}`, bytesOf(`record ${n}`))).sequenceNumber);
+    const { records } = await given.readAll(stream, shardId, horizon);
+    assert.deepEqual(
+      records.map((record) => record.sequenceNumber),
+      put,
+    );
+    assert.deepEqual(
+      texts(records),
+      put.map((_, n) => `record ${n}`),
+    );
+    const numbers = put.map(BigInt);
+    assert.ok(numbers.every((number, n) => n === 0 || number > (numbers[n - 1] ?? number)));
+  });
+
+  it("reading again gives the same records again", async (given) => {
+    const { stream, shardId } = await given.single();
+    for (const text of ["first", "é\u{1f600}", "third"]) await given.put(stream, "key", bytesOf(text));
+    const first = await given.readAll(stream, shardId, horizon);
+    assert.deepEqual(await given.readAll(stream, shardId, horizon), first);
+    assert.deepEqual(texts(first.records), ["first", "é\u{1f600}", "third"]);
+    const [described, again] = [await given.log.describe(stream), await given.log.describe(stream)];
+    assert.ok(described.kind === "found" && again.kind === "found");
+    assert.deepEqual([described.arn, described.createdAt], [again.arn, again.createdAt]);
+  });
+
+  it("a cursor may be read twice", async (given) => {
+    const { stream, shardId } = await given.single();
+    await given.put(stream, "key", bytesOf("one"));
+    const cursor = await given.cursor(stream, shardId, horizon);
+    assert.deepEqual((await given.read(stream, cursor)).records, (await given.read(stream, cursor)).records);
+  });
+
+  it("P1 a start at a sequence number begins with that record", async (given) => {
+    const { stream, shardId } = await given.single();
+    const put: string[] = [];
+    for (let n = 0; n < 5; n += 1) put.push((await given.put(stream, "key", bytesOf(`${n}`))).sequenceNumber);
+    for (const [n, sequenceNumber] of put.entries()) {
+      const { records } = await given.readAll(stream, shardId, { kind: "at", sequenceNumber });
+      assert.equal(records[0]?.sequenceNumber, sequenceNumber);
+      assert.deepEqual(texts(records), ["0", "1", "2", "3", "4"].slice(n));
+    }
+  });
+
+  it("an absent stream is absent, or invalid where shards of it are asked for; an absent shard is absent", async (given) => {
+    const { log } = given;
+    assert.deepEqual(await log.describe("no-such-stream"), { kind: "absent" });
+    assert.deepEqual(await log.cursor("no-such-stream", "shardId-000000000000", horizon), { kind: "absent" });
+    const refused = { name: "StreamError", kind: "invalid", message: /"no-such-stream".*does not exist/ };
+    await assert.rejects(log.shards("no-such-stream"), refused);
+    const { stream } = await given.single();
+    assert.deepEqual(await log.cursor(stream, "shardId-000000000099", horizon), { kind: "absent" });
+  });
 }
 
 function streams(it: It): void {
@@ -27,16 +94,6 @@ function streams(it: It): void {
     // The clock may be told in whole seconds.
     assert.ok(described.serverNow >= described.createdAt - 1_000);
     assert.ok(described.serverNow <= described.createdAt + 3_600_000);
-  });
-
-  it("an absent stream is absent, or invalid where shards of it are asked for; an absent shard is absent", async (given) => {
-    const { log } = given;
-    assert.deepEqual(await log.describe("no-such-stream"), { kind: "absent" });
-    assert.deepEqual(await log.cursor("no-such-stream", "shardId-000000000000", horizon), { kind: "absent" });
-    const refused = { name: "StreamError", kind: "invalid", message: /"no-such-stream".*does not exist/ };
-    await assert.rejects(log.shards("no-such-stream"), refused);
-    const { stream } = await given.single();
-    assert.deepEqual(await log.cursor(stream, "shardId-000000000099", horizon), { kind: "absent" });
   });
 
   it("shards share out the hash space, and records go where the MD5 of their key falls", async (given) => {
@@ -58,7 +115,7 @@ function streams(it: It): void {
 }
 
 function reads(it: It): void {
-  it("records come in order, page by page, none twice and none left out", async (given) => {
+  it("records come page by page, none twice and none left out", async (given) => {
     const { stream, shardId } = await given.single();
     const put: string[] = [];
     for (let n = 0; n < 25; n += 1)
@@ -67,7 +124,7 @@ function reads(it: It): void {
     let next: string | null = await given.cursor(stream, shardId, horizon);
     const records: LogRecord[] = [];
     for (let page = 0; page < 10 && records.length < 25 && next !== null; page += 1) {
-      const answer: LogRead & { kind: "records" } = await given.read(stream, next, 10);
+      const answer: LogRecords = await given.read(stream, next, 10);
       assert.ok(answer.records.length <= 10);
       records.push(...answer.records);
       next = answer.next;
@@ -97,13 +154,6 @@ function reads(it: It): void {
     assert.equal(first.records.length, 2);
   });
 
-  it("a cursor may be read twice", async (given) => {
-    const { stream, shardId } = await given.single();
-    await given.put(stream, "key", bytesOf("one"));
-    const cursor = await given.cursor(stream, shardId, horizon);
-    assert.deepEqual((await given.read(stream, cursor)).records, (await given.read(stream, cursor)).records);
-  });
-
   it("an empty shard reads as empty, and goes on to what comes later", async (given) => {
     const { stream, shardId } = await given.single();
     const empty = await given.read(stream, await given.cursor(stream, shardId, horizon));
@@ -115,17 +165,6 @@ function reads(it: It): void {
 }
 
 function starts(it: It): void {
-  it("P1 a start at a sequence number begins with that record", async (given) => {
-    const { stream, shardId } = await given.single();
-    const put: string[] = [];
-    for (let n = 0; n < 5; n += 1) put.push((await given.put(stream, "key", bytesOf(`${n}`))).sequenceNumber);
-    for (const [n, sequenceNumber] of put.entries()) {
-      const { records } = await given.readAll(stream, shardId, { kind: "at", sequenceNumber });
-      assert.equal(records[0]?.sequenceNumber, sequenceNumber);
-      assert.deepEqual(texts(records), ["0", "1", "2", "3", "4"].slice(n));
-    }
-  });
-
   it("P0 a start at a time begins with the first record that arrived then or later", async (given) => {
     const { stream, shardId } = await given.single();
     for (let n = 0; n < 4; n += 1) await given.put(stream, "key", bytesOf(`${n}`));
@@ -204,58 +243,5 @@ function resharding(it: It): void {
     const tail = await given.readAll(stream, first?.shardId ?? "", start);
     assert.deepEqual([texts(tail.records), tail.ended], [["x"], true]);
     assert.ok((await given.readAll(stream, second?.shardId ?? "", horizon)).ended);
-  });
-}
-
-function passingTime(it: It): void {
-  it("a cursor expires after five minutes, and a new one goes on", async (given) => {
-    const { stream, shardId } = await given.single();
-    const { sequenceNumber } = await given.put(stream, "key", bytesOf("one"));
-    const cursor = await given.cursor(stream, shardId, horizon);
-    await given.passTime(4 * 60_000);
-    assert.deepEqual(texts((await given.read(stream, cursor)).records), ["one"]);
-    await given.passTime(2 * 60_000);
-    assert.deepEqual(await given.log.read(stream, cursor, 10), { kind: "expired" });
-    assert.deepEqual(texts((await given.readAll(stream, shardId, { kind: "at", sequenceNumber })).records), ["one"]);
-  });
-
-  it("P1 a start at a record that is gone begins with the oldest one later, and does not say so", async (given) => {
-    const { stream, shardId } = await given.single();
-    const { sequenceNumber } = await given.put(stream, "key", bytesOf("old"));
-    await given.passTime(23 * 3_600_000);
-    await given.put(stream, "key", bytesOf("young"));
-    assert.deepEqual(texts((await given.readAll(stream, shardId, { kind: "at", sequenceNumber })).records), [
-      "old",
-      "young",
-    ]);
-    await given.passTime(2 * 3_600_000);
-    // Some logs only trim when they are read.
-    await given.readAll(stream, shardId, horizon);
-    for (const start of [horizon, { kind: "at", sequenceNumber }, { kind: "timestamp", at: millis(0) }] as const) {
-      assert.deepEqual(texts((await given.readAll(stream, shardId, start)).records), ["young"], start.kind);
-    }
-  });
-
-  it("a reader is told how far it is behind, and that it has caught up", async (given) => {
-    const { stream, shardId } = await given.single();
-    for (const text of ["one", "two", "three"]) await given.put(stream, "key", bytesOf(text));
-    await given.passTime(60_000);
-    const first = await given.read(stream, await given.cursor(stream, shardId, horizon), 1);
-    assert.deepEqual(texts(first.records), ["one"]);
-    assert.ok(first.behindMillis >= 59_000, `behind by ${first.behindMillis}`);
-    const rest = await given.read(stream, first.next ?? "", 10);
-    assert.deepEqual([texts(rest.records), rest.behindMillis], [["two", "three"], 0]);
-  });
-
-  it("P0 a start at a time after the last record waits for what comes", async (given) => {
-    const { stream, shardId } = await given.single();
-    await given.put(stream, "key", bytesOf("before"));
-    const [before] = (await given.readAll(stream, shardId, horizon)).records;
-    await given.passTime(60_000);
-    const at = millis((before?.arrivedAt ?? 0) + 30_000);
-    const empty = await given.read(stream, await given.cursor(stream, shardId, { kind: "timestamp", at }));
-    assert.deepEqual(empty.records, []);
-    await given.put(stream, "key", bytesOf("after"));
-    assert.deepEqual(texts((await given.read(stream, empty.next ?? "")).records), ["after"]);
   });
 }

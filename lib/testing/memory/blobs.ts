@@ -6,6 +6,9 @@ export interface MemoryBlobs {
   readonly blobs: Blobs;
   /** What is stored, as it is now, in byte order of the keys. */
   all(): ReadonlyMap<string, Uint8Array>;
+  has(key: string): boolean;
+  /** In byte order. */
+  keys(): readonly string[];
   /** Keys that were put again with other bytes, against R6, each as often as it happened. */
   rewritten(): readonly string[];
   /** Flips one bit of a stored object: for P3. */
@@ -42,6 +45,8 @@ export function memoryBlobs(): MemoryBlobs {
       },
     },
     all: () => new Map(inOrder().map(([key, bytes]) => [key, bytes.slice()])),
+    has: (key) => objects.has(key),
+    keys: () => [...objects.keys()].sort(byteOrder),
     rewritten: () => [...rewritten],
     corrupt(key, offset) {
       const bytes = objects.get(key);

@@ -3,7 +3,7 @@ import type { Manifest } from "../../model/checkpoints.js";
 import { keyGroupCount } from "../../model/keys.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { ListState, MapState, ValueState } from "../../pipeline/state-spec.js";
-import { Task } from "../../runtime/task.js";
+import { detachedTask } from "../../runtime/task.js";
 import { restoreInto } from "../../state/snapshot-reader.js";
 import type { Cloud } from "./cloud.js";
 import { onlyFeed, paddingOf, type Tally } from "./tally-pipeline.js";
@@ -15,7 +15,7 @@ export interface CheckpointState {
 }
 
 export async function stateOf(cloud: Cloud, plan: Plan, manifest: Manifest, padding: number): Promise<CheckpointState> {
-  const task = new Task(plan);
+  const task = detachedTask(plan);
   const [ack] = manifest.tasks;
   if (ack !== undefined) {
     await restoreInto(task.tables, ack.snapshot, [0, keyGroupCount - 1], (stored, range) =>

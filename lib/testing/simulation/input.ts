@@ -1,10 +1,10 @@
 import type { LogShard } from "../../ports/log.js";
-import type { MemoryLogControl } from "../memory/log.js";
-import type { Stage } from "./process.js";
+import type { MemoryLog } from "../memory/log.js";
+import type { Random } from "../seeded/random.js";
+import { hashOf, packed } from "./aggregate.js";
 import type { Profile } from "./profile.js";
-import type { Random } from "./random.js";
-
-export const streamName = "numbers";
+import type { Stage } from "./stage.js";
+import { type NumberedRecord, streamName } from "./tally-pipeline.js";
 
 /** A record as it was put. */
 export interface Put {
@@ -13,7 +13,12 @@ export interface Put {
   readonly key: string;
   readonly shardId: string;
   readonly sequenceNumber: bigint;
+  /** Its place in an aggregate. */
+  readonly sub: number | null;
   readonly at: number;
+  /** "bytes": no codec reads it. "poison": an operator throws at it. */
+  readonly flaw: "none" | "bytes" | "poison";
+  readonly data: Uint8Array;
 }
 
 /** What was put, and how the stream was cut: all that the oracle knows. */
@@ -24,37 +29,94 @@ export interface Input {
 }
 
 interface Stream {
+  readonly stage: Stage;
+  readonly log: MemoryLog;
+  readonly profile: Profile;
+  readonly random: Random;
   readonly puts: Put[];
   readonly parents: Map<string, readonly string[]>;
   /** Open shards in the order of their hash keys, so that neighbours can be merged. */
   open: string[];
 }
 
-/** Plans records, splits and merges over the time in which things go wrong, and some records later. */
-export function planInput(stage: Stage, control: MemoryLogControl, profile: Profile, random: Random): Input {
-  control.createStream(streamName, profile.shards);
-  control.setRetention(streamName, profile.retentionMillis);
+const burstMillis = 4_000;
+
+/** Plans records, splits and merges over the time in which things go wrong. */
+export function planInput(stage: Stage, log: MemoryLog, profile: Profile, random: Random): Input {
+  log.control.createStream(streamName, profile.shards);
+  log.control.setRetention(streamName, profile.retentionMillis);
   const open = Array.from({ length: profile.shards }, (_, index) => `shardId-${String(index).padStart(12, "0")}`);
-  const stream: Stream = { puts: [], parents: new Map(open.map((shardId) => [shardId, []])), open };
+  const parents = new Map<string, readonly string[]>(open.map((shardId) => [shardId, []]));
+  const stream: Stream = { stage, log, profile, random, puts: [], parents, open };
   const keys = Array.from({ length: profile.keys }, (_, index) => `key-${index}`);
+  const bursts = Array.from({ length: profile.bursts }, () => random.int(profile.chaosMillis));
+  const time = () =>
+    bursts.length === 0 ? random.int(profile.chaosMillis) : random.pick(bursts) + random.int(burstMillis);
   for (let i = 0; i < profile.records; i++) {
-    const key = random.pick(keys);
-    stage.scheduler.after(random.int(profile.chaosMillis), () => put(stage, control, stream, key));
+    const drawn = Array.from({ length: random.chance(profile.aggregates) ? random.between(2, 5) : 1 }, () => ({
+      key: random.pick(keys),
+      flaw: flawOf(profile, random),
+    }));
+    stage.scheduler.after(time(), () => (drawn.length === 1 ? putAlone(stream, drawn) : putTogether(stream, drawn)));
   }
-  for (let i = 0; i < profile.reshards; i++) {
-    stage.scheduler.after(random.int(profile.chaosMillis), () => reshard(stage, control, stream, random));
-  }
+  for (let i = 0; i < profile.reshards; i++) stage.scheduler.after(time(), () => reshard(stream));
   return stream;
 }
 
-function put(stage: Stage, control: MemoryLogControl, stream: Stream, key: string): void {
-  const n = stream.puts.length + 1;
-  const { shardId, sequenceNumber } = control.put(streamName, key, Buffer.from(JSON.stringify({ n, key })));
-  stream.puts.push({ n, key, shardId, sequenceNumber: BigInt(sequenceNumber), at: stage.scheduler.now });
-  stage.tell(`input ${n} of ${key} into ${shardId.slice(-2)} at ${sequenceNumber}`);
+type Drawn = Pick<Put, "key" | "flaw">;
+
+function flawOf(profile: Profile, random: Random): Put["flaw"] {
+  if (profile.variant.bad !== "quarantine" || !random.chance(0.15)) return "none";
+  return random.pick(["bytes", "poison"] as const);
 }
 
-function reshard(stage: Stage, control: MemoryLogControl, stream: Stream, random: Random): void {
+function dataOf(n: number, { key, flaw }: Drawn): Uint8Array {
+  const record: NumberedRecord = flaw === "poison" ? { n, key, poison: true } : { n, key };
+  return Buffer.from(flaw === "bytes" ? `no JSON ${n}` : JSON.stringify(record));
+}
+
+function putAlone(stream: Stream, drawn: readonly Drawn[]): void {
+  for (const one of drawn) {
+    const n = stream.puts.length + 1;
+    const data = dataOf(n, one);
+    note(stream, { ...one, n, data, sub: null, ...stream.log.control.put(streamName, one.key, data) });
+  }
+}
+
+/**
+ * A producer packs records of one shard. Some are of another shard by now: readers leave them out, and the producer sends them
+ * again.
+ */
+async function putTogether(stream: Stream, drawn: readonly Drawn[]): Promise<void> {
+  const listed = await stream.log.log.shards(streamName);
+  const first = stream.puts.length + 1;
+  const all = drawn.map((one, index) => ({ ...one, n: first + index, data: dataOf(first + index, one) }));
+  const [outer] = all;
+  if (outer === undefined) return;
+  const put = stream.log.control.put(streamName, outer.key, packed(all));
+  const shard = listed.find(({ shardId }) => shardId === put.shardId);
+  for (const [sub, one] of all.entries()) {
+    if (isWithin(shard, one.key)) note(stream, { ...one, sub, ...put });
+    else note(stream, { ...one, sub: null, ...stream.log.control.put(streamName, one.key, one.data) });
+  }
+}
+
+function isWithin(shard: LogShard | undefined, key: string): boolean {
+  const [first, last] = (shard?.hashKeys ?? []).map(BigInt);
+  return first !== undefined && last !== undefined && first <= hashOf(key) && hashOf(key) <= last;
+}
+
+function note(stream: Stream, put: Omit<Put, "sequenceNumber" | "at"> & { readonly sequenceNumber: string }): void {
+  const { n, key, shardId, sequenceNumber, sub, flaw } = put;
+  const { scheduler } = stream.stage;
+  stream.puts.push({ ...put, sequenceNumber: BigInt(sequenceNumber), at: scheduler.now });
+  const where = `${shardId.slice(-2)} at ${sequenceNumber}${sub === null ? "" : `/${sub}`}`;
+  stream.stage.tell(`input ${n} of ${key}${flaw === "none" ? "" : ` (${flaw})`} into ${where}`);
+}
+
+function reshard(stream: Stream): void {
+  const { random, stage } = stream;
+  const { control } = stream.log;
   const at = random.int(stream.open.length);
   const [left, right] = [stream.open[at], stream.open[at + 1]];
   if (left === undefined) return;
@@ -76,7 +138,3 @@ export function descends(input: Input, shard: string, ancestor: string): boolean
   const parents = input.parents.get(shard) ?? [];
   return parents.some((parent) => parent === ancestor || descends(input, parent, ancestor));
 }
-
-/** For messages. */
-export const shardNames = (shards: readonly Pick<LogShard, "shardId">[]): string =>
-  shards.map(({ shardId }) => shardId.slice(-2)).join();

@@ -5,27 +5,34 @@ import { padded } from "../../model/ids.js";
 import { sha256 } from "../../model/sha256.js";
 import type { RegisterKey } from "../../ports/registers.js";
 import type { TablePut } from "../../ports/tables.js";
+import type { Process } from "../faults/process.js";
 import type { Cloud, Watch } from "./cloud.js";
 import { checkHeadMove, sameRef } from "./head-moves.js";
+import { Keeping } from "./keeping.js";
 import { Lineage, type LineageParts } from "./lineage.js";
-import type { Process, Stage } from "./process.js";
+import type { Stage } from "./stage.js";
 
 /** What R6 lets change: everything else is written once. */
-const changing = /^(head|desired)$|^(lease|progress)\//;
-
-const compressedFromBytes = 1_024;
+const changing = /^(head|desired|watch|collected)$|^(lease|progress)\//;
 
 /** Checked at every step, not at the end: each method names the rule that it holds. */
 export class Invariants implements Watch {
   readonly lineage: Lineage;
+  readonly keeping: Keeping;
   head: Head | null = null;
   desired: Desired | null = null;
   /** The request that the running generation fulfils. */
   requestId: string | null = null;
+  /** By generation: from what it was opened. */
+  readonly origins = new Map<number, CheckpointRef | null>();
   readonly #stage: Stage;
   readonly #cloud: Cloud;
   readonly #facts = new Map<string, string>();
+  /** Generation records, by their hash. */
+  readonly #records = new Map<string, string>();
   readonly #objects = new Map<string, string>();
+  /** All that people ever asked for. */
+  readonly #requests = new Map<string, Desired["request"]>();
   /** By lease: who took it last. */
   readonly #holders = new Map<string, Process>();
   /** Leases that are failed or done. */
@@ -35,6 +42,7 @@ export class Invariants implements Watch {
 
   constructor(parts: LineageParts) {
     this.lineage = new Lineage(parts);
+    this.keeping = new Keeping(parts.stage, parts.cloud);
     this.#stage = parts.stage;
     this.#cloud = parts.cloud;
   }
@@ -42,7 +50,7 @@ export class Invariants implements Watch {
   sent(process: Process, name: string, args: readonly unknown[]): void {
     if (!process.isAlive) return;
     this.#checkAfterRelease(process, name, args);
-    if (name === "registers.swap") this.#noteRelease(process, args[0] as RegisterKey, args[1] as string);
+    if (name === "registers.swap") this.#noteRelease(process, args[0] as RegisterKey, args[2] as string);
     if (name === "tables.put") this.lineage.checkPut(process, args[0] as TablePut);
   }
 
@@ -51,7 +59,7 @@ export class Invariants implements Watch {
     const release = this.#releases.get(process);
     if (release === undefined || name.startsWith("functions.")) return;
     const key = args[0] as Partial<RegisterKey>;
-    const again = name === "registers.swap" && `${key.name} ${args[1]}` === release;
+    const again = name === "registers.swap" && `${key.name} ${args[2]}` === release;
     const look = name === "registers.read" && key.name?.startsWith("lease/") === true;
     if (!again && !look) this.#stage.violated(`R5: ${process.name} sends ${name} after its release`);
   }
@@ -73,19 +81,33 @@ export class Invariants implements Watch {
     this.#objects.set(key, hash);
   }
 
+  removedObjects(process: Process, keys: readonly string[]): void {
+    for (const key of keys) this.keeping.removedObject(process, this.head, key);
+  }
+
+  removedItem(process: Process, key: RegisterKey): void {
+    this.keeping.removedItem(process, this.head, key.name);
+  }
+
   async swapped(process: Process, key: RegisterKey, expected: number | null, body: string): Promise<void> {
     const { name } = key;
     if (!changing.test(name)) this.#checkFact(process, name, expected, body);
     if (name.startsWith("lease/")) this.#checkLease(process, name, JSON.parse(body) as Lease);
     if (name.startsWith("ack/")) this.#checkAck(process, JSON.parse(body) as Ack, name);
-    if (name === "desired") this.desired = JSON.parse(body) as Desired;
+    if (name === "desired") this.#noteWish(JSON.parse(body) as Desired);
     if (name === "head") await this.#moveHead(process, key, JSON.parse(body) as Head);
+  }
+
+  #noteWish(desired: Desired): void {
+    this.desired = desired;
+    if (desired.request !== null) this.#requests.set(desired.request.id, desired.request);
   }
 
   #checkFact(process: Process, name: string, expected: number | null, body: string): void {
     if (expected !== null || (this.#facts.get(name) ?? body) !== body)
       this.#stage.violated(`R6: ${process.name} changes the fact ${name}`);
     this.#facts.set(name, body);
+    if (name.startsWith("generation/")) this.#records.set(name.slice(name.lastIndexOf("/") + 1), body);
   }
 
   /** R4: from acquisition to release a lease has one holder. Whoever hears of a failure may note it, and then nobody holds it again. */
@@ -109,38 +131,50 @@ export class Invariants implements Watch {
     const lease = [...this.#holders].find(([key]) => key.endsWith(`/${padded(ack.generation, 8)}/${ack.task}`));
     if (lease?.[1] !== process) this.#stage.violated(`R4: ${process.name} writes ${name} without the lease`);
     const committables = "kind" in ack.committables ? [] : ack.committables;
-    for (const { body } of committables) {
+    for (const item of committables) {
+      if (item.kind !== "held") continue;
+      const { body } = item;
       if (body.kind === "object" && !this.#objects.has(body.key))
         this.#stage.violated(`B3: ${name} refers to ${body.key}, which is not there`);
     }
     for (const file of [ack.snapshot.base, ...ack.snapshot.deltas]) {
       if (file?.body.kind === "object" && !this.#objects.has(file.body.key))
         this.#stage.violated(`B3: ${name} refers to ${file.body.key}, which is not there`);
-      const large = file?.slices.some((slice) => slice.codec !== "cbor" || slice.length >= compressedFromBytes);
-      if (large)
-        this.#stage.violated(`simulation: the state of ${name} is so large that it is compressed on other threads`);
     }
   }
 
   async #moveHead(process: Process, key: RegisterKey, head: Head): Promise<void> {
     const before = this.head;
-    for (const why of checkHeadMove(before, head)) this.#stage.violated(`${why}: ${process.name} moves the head`);
-    this.head = head;
-    const record = [...this.#facts].find(([name]) => name.endsWith(head.generationRecord))?.[1];
+    const record = this.#records.get(head.generationRecord);
     if (record === undefined) return this.#stage.violated("R6: the generation record of the head is not there");
     const { requestId, shards } = JSON.parse(record) as GenerationRecord;
+    const isRestorable = (ref: CheckpointRef) =>
+      before !== null &&
+      this.lineage.completed.some((one) => sameRef(one.ref, ref) && this.keeping.isRestorable(before, one));
+    const context = { request: this.#requests.get(requestId ?? "") ?? null, isRestorable };
+    for (const why of checkHeadMove(before, head, context))
+      this.#stage.violated(`${why}: ${process.name} moves the head`);
+    this.head = head;
     this.requestId = requestId;
+    this.origins.set(head.generation, head.origin);
     const start = shards?.numbers?.start;
-    if (before === null && typeof start === "number") this.lineage.start = start;
+    if (before === null && typeof start === "number") this.lineage.reach.start = start;
+    this.lineage.enter(shards);
     const ended = head.status === "stopped" || head.status === "suspended" || head.status === "finished";
     if (ended && before?.status !== head.status) this.lineage.checkAtRest(head.status);
+    if (before !== null && before.generation !== head.generation) this.lineage.backTo(head.origin);
+    else if (!sameRef(head.completed, before?.completed ?? null)) await this.#complete(key, head, before);
+  }
+
+  async #complete(key: RegisterKey, head: Head, before: Head | null): Promise<void> {
     const ref = head.completed;
-    if (ref === null || sameRef(ref, before?.completed ?? null)) return;
+    if (ref === null) return this.#stage.violated("R1: nothing is complete any more");
     const manifest = await this.#manifest(key, head, ref);
     if (manifest === null) return this.#stage.violated(`R1: the manifest of ${ref.checkpointId} is not there`);
     if (sha256(canonicalJson(manifest)) !== ref.sha256) this.#stage.violated(`R6: the manifest has another hash`);
     if (!sameRef(manifest.previous, before?.completed ?? null))
       this.#stage.violated(`R7: checkpoint ${ref.checkpointId} does not follow the one that was complete`);
+    await this.keeping.add(head, { ref, manifest });
     await this.lineage.add({ ref, manifest }).catch((error: unknown) => {
       this.#stage.violated(`P3: the state of checkpoint ${ref.checkpointId} cannot be read: ${error}`);
     });

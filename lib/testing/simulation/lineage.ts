@@ -1,12 +1,25 @@
 import { canonicalJson } from "../../model/canonical-json.js";
 import type { CheckpointRef, Manifest } from "../../model/checkpoints.js";
+import type { ShardTable } from "../../model/shards.js";
 import type { Plan } from "../../pipeline/plan.js";
-import type { TablePut } from "../../ports/tables.js";
+import type { TableItem, TablePut } from "../../ports/tables.js";
+import type { Process } from "../faults/process.js";
 import { stateOf } from "./checkpoint-state.js";
 import type { Cloud } from "./cloud.js";
 import type { Input, Put } from "./input.js";
-import { includedIn, rowName, rowsOf, tallyOf } from "./oracle.js";
-import type { Process, Stage } from "./process.js";
+import {
+  deadOnes,
+  gone,
+  goodOnes,
+  includedIn,
+  type Reach,
+  type RowOptions,
+  rowName,
+  rowsOf,
+  tallyOf,
+  tallyRow,
+} from "./oracle.js";
+import type { Stage } from "./stage.js";
 import { tableKeys, tables } from "./tally-pipeline.js";
 
 /** A checkpoint that the head was seen to move to. */
@@ -15,21 +28,31 @@ export interface Completed {
   readonly manifest: Manifest;
 }
 
+/** What a completed checkpoint says, computed once. */
+interface Known extends Completed {
+  readonly included: readonly Put[];
+  readonly arrivals: readonly number[];
+  /** By row: which of its contents it has. */
+  readonly places: ReadonlyMap<string, number>;
+}
+
 export interface LineageParts {
   readonly stage: Stage;
   readonly cloud: Cloud;
   readonly input: Input;
   readonly plan: Plan;
-  readonly padding: number;
+  readonly rows: RowOptions;
 }
 
 /** The complete checkpoints, and what the tables may show because of them. */
 export class Lineage {
+  /** In the order of completion, those of lineages that a restore has left too. */
   readonly completed: Completed[] = [];
-  /** P0: where the source begins, as the first generation resolved it. */
-  start = 0;
+  readonly reach: Reach = { start: 0, shards: new Set() };
   readonly #parts: LineageParts;
-  #arrivals: readonly number[] = [];
+  readonly #known = new Map<string, Known>();
+  /** What the head says is complete. */
+  #current: Known | null = null;
   /** By row: every content that a completed checkpoint gives it, oldest first. */
   readonly #contents = new Map<string, string[]>();
   /** By row: which of its contents the table has. */
@@ -39,76 +62,117 @@ export class Lineage {
     this.#parts = parts;
   }
 
+  /** Shards of a table: of a generation record, or of a manifest. */
+  enter(table: ShardTable | null): void {
+    for (const { shardId } of table?.numbers?.shards ?? []) this.reach.shards.add(shardId);
+  }
+
+  /** A generation goes on from this checkpoint, whatever was complete after it. */
+  backTo(origin: CheckpointRef | null): void {
+    this.#current = origin === null ? null : (this.#known.get(origin.sha256) ?? null);
+  }
+
   /** The state of a checkpoint reflects exactly the records before its positions, and goes on from the one before. */
   async add(completed: Completed): Promise<void> {
-    const { stage, cloud, input, plan, padding } = this.#parts;
+    const { stage, cloud, input, plan, rows: options } = this.#parts;
     const { ref, manifest } = completed;
     this.completed.push(completed);
-    const included = includedIn(input, manifest, this.start);
-    const state = await stateOf(cloud, plan, manifest, padding);
+    this.enter(manifest.shards);
+    const included = includedIn(input, manifest, this.reach);
+    const good = goodOnes(included);
+    const state = await stateOf(cloud, plan, manifest, options.padding);
     for (const key of new Set(input.puts.map((put) => put.key))) {
-      const ofKey = included.filter((put) => put.key === key);
-      const [found, must] = [canonicalJson(state.tallyOf(key)), canonicalJson(tallyOf(key, ofKey, padding))];
+      const ofKey = good.filter((put) => put.key === key);
+      const [found, must] = [canonicalJson(state.tallyOf(key)), canonicalJson(tallyOf(key, ofKey, options.padding))];
       if (found !== must)
         stage.violated(`state of checkpoint ${ref.checkpointId}: ${key} is ${found}, must be ${must}`);
     }
-    this.#checkArrivals(ref, state.arrivals, included);
-    for (const [row, content] of rowsOf(included, padding, state.arrivals)) {
-      const contents = this.#contents.get(row) ?? [];
-      if (contents.at(-1) !== content) contents.push(content);
-      this.#contents.set(row, contents);
-    }
+    const { arrivals } = state;
+    this.#checkArrivals(ref, arrivals, good);
+    const places = new Map(this.#current?.places);
+    for (const [row, content] of rowsOf(included, options, arrivals)) places.set(row, this.#place(row, content));
+    this.#current = { ...completed, included, arrivals, places };
+    this.#known.set(ref.sha256, this.#current);
   }
 
-  #checkArrivals(ref: CheckpointRef, arrivals: readonly number[], included: readonly Put[]): void {
+  /** Where that content stands among those of the row: where it is already, or behind all of them. */
+  #place(row: string, content: string): number {
+    const contents = this.#contents.get(row) ?? [];
+    this.#contents.set(row, contents);
+    const before = this.#current?.places.get(row);
+    if (before !== undefined && contents[before] === content) return before;
+    return contents.push(content) - 1;
+  }
+
+  #checkArrivals(ref: CheckpointRef, arrivals: readonly number[], good: readonly Put[]): void {
     const { stage } = this.#parts;
     const all = [...arrivals].sort((a, b) => a - b).join();
-    if (all !== included.map(({ n }) => n).join())
+    if (all !== good.map(({ n }) => n).join())
       stage.violated(`state of checkpoint ${ref.checkpointId}: it took ${arrivals}, its positions say otherwise`);
-    if (arrivals.slice(0, this.#arrivals.length).join() !== this.#arrivals.join())
-      stage.violated(`R7: checkpoint ${ref.checkpointId} took ${arrivals}, the one before it ${this.#arrivals}`);
-    this.#arrivals = arrivals;
+    const before = this.#current?.arrivals ?? [];
+    if (arrivals.slice(0, before.length).join() !== before.join())
+      stage.violated(`R7: checkpoint ${ref.checkpointId} took ${arrivals}, the one before it ${before}`);
+  }
+
+  #isEager(table: string): boolean {
+    return table === tables.tallies && this.#parts.rows.variant.tallies === "eager";
   }
 
   /** R1, C1, C2: a row is sent only as some complete checkpoint has it. */
   checkPut(process: Process, put: TablePut): void {
     const row = nameOf(put);
-    const content = canonicalJson(put.item);
-    if (this.#contentsOf(row).includes(content)) return;
+    const content = contentOf(put.table, put.item);
+    const mayBe = this.#isEager(put.table) ? this.#isPrefix(put, content) : this.#contentsOf(row).includes(content);
+    if (mayBe) return;
     this.#parts.stage.violated(`C2: ${process.name} puts ${content} into ${row}, which no complete checkpoint holds`);
+  }
+
+  /** W3: what is written before the checkpoint is what some first records of the key give. */
+  #isPrefix(put: TablePut, content: string): boolean {
+    const key = String(put.item[tableKeys.tallies]);
+    const ofKey = goodOnes(this.#parts.input.puts).filter((one) => one.key === key && one.at >= this.reach.start);
+    const count = typeof put.item.count === "number" ? put.item.count : null;
+    const lengths = count === null ? ofKey.map((_, index) => index + 1) : [count];
+    return lengths.some((length) => tallyRow(key, ofKey.slice(0, length), this.#parts.rows) === content);
   }
 
   /** W1: what a table shows of a key never goes back. */
   written(process: Process, put: TablePut): void {
+    if (this.#isEager(put.table)) return;
     const row = nameOf(put);
-    const now = this.#contentsOf(row).indexOf(canonicalJson(put.item));
-    if (now < (this.#shown.get(row) ?? -1))
+    const now = this.#contentsOf(row).lastIndexOf(contentOf(put.table, put.item));
+    // After a restore the row may come to be what it was in the checkpoint that is gone on from.
+    if (now < (this.#shown.get(row) ?? -1) && this.#current?.places.get(row) !== now)
       this.#parts.stage.violated(`W1: ${process.name} takes ${row} back to ${canonicalJson(put.item)}`);
     this.#shown.set(row, now);
   }
 
-  /** C3: when the pipeline rests, the tables show all that is complete. */
+  /** C3: when the pipeline rests, the tables show all that is complete; or what was complete in a lineage that a restore has left (W2). */
   checkAtRest(status: string): void {
-    for (const [row, contents] of this.#contents) {
-      if (this.#shown.get(row) === contents.length - 1) continue;
-      this.#parts.stage.violated(`C3: ${status}, but ${row} does not show ${contents.at(-1)}`);
+    for (const [row, place] of this.#current?.places ?? []) {
+      const [table = ""] = row.split("/");
+      if (this.#isEager(table) || (this.#shown.get(row) ?? -1) >= place) continue;
+      this.#parts.stage.violated(`C3: ${status}, but ${row} does not show ${this.#contentsOf(row)[place]}`);
     }
   }
 
   /** What the last complete checkpoint reflects. */
   get included(): readonly Put[] {
-    const last = this.completed.at(-1);
-    return last === undefined ? [] : includedIn(this.#parts.input, last.manifest, this.start);
+    return this.#current?.included ?? [];
   }
 
   /** At the end: exactly the rows of these records, no more and no less. */
   checkResult(records: readonly Put[]): void {
-    const { stage, cloud, padding } = this.#parts;
-    const expected = rowsOf(records, padding, this.#arrivals);
+    const { stage, cloud, rows: options } = this.#parts;
+    const expected = new Map(
+      [...rowsOf(records, options, this.#current?.arrivals ?? [])].filter(([, content]) => content !== gone),
+    );
     const found = new Map<string, string>();
     for (const name of Object.keys(tables) as (keyof typeof tables)[]) {
-      for (const item of cloud.tables.items(tables[name]))
-        found.set(rowName(tables[name], String(item[tableKeys[name]])), canonicalJson(item));
+      for (const item of cloud.tables.items(tables[name])) {
+        const content = contentOf(tables[name], item);
+        if (content !== gone) found.set(rowName(tables[name], String(item[tableKeys[name]])), content);
+      }
     }
     for (const name of new Set([...expected.keys(), ...found.keys()])) {
       if (found.get(name) === expected.get(name)) continue;
@@ -119,6 +183,12 @@ export class Lineage {
   #contentsOf(row: string): readonly string[] {
     return this.#contents.get(row) ?? [];
   }
+}
+
+/** A row as the oracle has it. A deletion leaves a tombstone with the key (W4). */
+function contentOf(table: string, item: TableItem): string {
+  if (item["~deleted"] === true) return gone;
+  return canonicalJson(table === tables.dead ? deadOnes(item) : item);
 }
 
 const nameOf = (put: TablePut): string => rowName(put.table, put.key.map((name) => String(put.item[name])).join("/"));

@@ -27,7 +27,7 @@ export async function main(
   let virtual = 0;
   let done = 0;
   for (let seed = from; seed < from + count; seed++) {
-    const outcome = await simulate(seed);
+    const outcome = await simulate(seed, { trace: "none" });
     done++;
     virtual += outcome.virtualMillis;
     if (outcome.violation !== null) {

@@ -4,6 +4,7 @@ import type { ShardEntry, SourceTable } from "../../model/shards.js";
 import { descends, type Input, type Put } from "./input.js";
 import {
   type Arrivals,
+  deletedEvery,
   type GroupSum,
   groupOf,
   onlyFeed,
@@ -11,29 +12,55 @@ import {
   restOf,
   type Tally,
   tables,
+  type Variant,
 } from "./tally-pipeline.js";
 
 /** What a table should hold: rows as canonical JSON, by table and key. */
 export type Rows = ReadonlyMap<string, string>;
 
+/** In the place of a row that is gone. */
+export const gone = "gone";
+
 export const rowName = (table: string, key: string): string => `${table}/${key}`;
 
-/** The records that a checkpoint reflects, from the source's start on, by its shard table: what the positions say, computed without any code of the readers. */
-export function includedIn(input: Input, manifest: Pick<Manifest, "shards">, start: number): readonly Put[] {
-  const table = manifest.shards.numbers;
-  return table === undefined ? [] : input.puts.filter((put) => put.at >= start && isIncluded(input, table, put));
+/** What of the stream the pipeline is to read. */
+export interface Reach {
+  /** P0: the source's start, as the first generation resolved it. */
+  start: number;
+  /** Shards that were in a table of the lineage. Those that were gone before the first table are not among them. */
+  readonly shards: Set<string>;
 }
 
-function isIncluded(input: Input, table: SourceTable, put: Put): boolean {
+/** The records that a checkpoint reflects: what the positions of its shard table say, computed without any code of the readers. */
+export function includedIn(input: Input, manifest: Pick<Manifest, "shards">, reach: Reach): readonly Put[] {
+  const table = manifest.shards.numbers;
+  if (table === undefined) return [];
+  return input.puts.filter((put) => put.at >= reach.start && isIncluded(input, table, reach, put));
+}
+
+function isIncluded(input: Input, table: SourceTable, reach: Reach, put: Put): boolean {
   const entry = table.shards.find(({ shardId }) => shardId === put.shardId);
   if (entry !== undefined) return isBefore(entry.at, put);
   // It left the table because its children are in: or it has not entered yet.
-  return table.shards.some(({ shardId }) => descends(input, shardId, put.shardId));
+  const hasLeft = reach.shards.has(put.shardId);
+  return hasLeft && table.shards.some(({ shardId }) => descends(input, shardId, put.shardId));
 }
 
 function isBefore(at: ShardEntry["at"], put: Put): boolean {
   if (at.kind === "finished") return true;
-  return at.position.kind === "after" && put.sequenceNumber <= BigInt(at.position.sequenceNumber);
+  if (at.position.kind !== "after") return false;
+  const last = BigInt(at.position.sequenceNumber);
+  const { sub } = at.position;
+  if (put.sequenceNumber !== last || sub === null) return put.sequenceNumber <= last;
+  return put.sub !== null && put.sub <= sub;
+}
+
+/** Those that operators take. */
+export const goodOnes = (puts: readonly Put[]): readonly Put[] => puts.filter(({ flaw }) => flaw === "none");
+
+export interface RowOptions {
+  readonly padding: number;
+  readonly variant: Variant;
 }
 
 /**
@@ -41,25 +68,46 @@ function isBefore(at: ShardEntry["at"], put: Put): boolean {
  *
  * @param arrivals the order in which all of them were taken, where one is known
  */
-export function rowsOf(puts: readonly Put[], padding: number, arrivals: readonly number[]): Rows {
+export function rowsOf(puts: readonly Put[], options: RowOptions, arrivals: readonly number[]): Rows {
   const rows = new Map<string, string>();
-  for (const [key, ofKey] of grouped(puts, (put) => put.key)) {
-    rows.set(rowName(tables.tallies, key), canonicalJson(tallyOf(key, ofKey, padding)));
+  const good = goodOnes(puts);
+  for (const [key, ofKey] of grouped(good, (put) => put.key)) {
+    rows.set(rowName(tables.tallies, key), tallyRow(key, ofKey, options));
   }
-  for (const [group, ofGroup] of grouped(puts, (put) => groupOf(put.n))) {
+  for (const [group, ofGroup] of grouped(good, (put) => groupOf(put.n))) {
     const row: GroupSum = { group, count: ofGroup.length, sum: ofGroup.reduce((sum, { n }) => sum + n, 0) };
     rows.set(rowName(tables.groups, group), canonicalJson(row));
   }
-  if (puts.length > 0) {
+  if (good.length > 0) {
     const row: Arrivals = { feed: onlyFeed, numbers: arrivals };
     rows.set(rowName(tables.arrivals, onlyFeed), canonicalJson(row));
+  }
+  for (const put of puts.filter(({ flaw }) => flaw !== "none")) {
+    const id = `numbers/${put.shardId}/${put.sequenceNumber}${put.sub === null ? "" : `/${put.sub}`}`;
+    rows.set(rowName(tables.dead, id), canonicalJson(deadOnes({ id, data: Buffer.from(put.data).toString("base64") })));
   }
   return rows;
 }
 
+/** Of a dead letter, what the oracle knows: which record it is. */
+export const deadOnes = ({ id, data }: { readonly id?: unknown; readonly data?: unknown }) => ({
+  id: String(id),
+  data: String(data),
+});
+
+/** The row of a key after these records of it. */
+export function tallyRow(key: string, ofKey: readonly Put[], { padding, variant }: RowOptions): string {
+  const isGone = variant.deletes && ofKey.length % deletedEvery === 0;
+  return isGone ? gone : canonicalJson(tallyOf(key, ofKey, padding));
+}
+
 function grouped(puts: readonly Put[], by: (put: Put) => string): ReadonlyMap<string, readonly Put[]> {
   const groups = new Map<string, Put[]>();
-  for (const put of puts) groups.set(by(put), [...(groups.get(by(put)) ?? []), put]);
+  for (const put of puts) {
+    const group = groups.get(by(put));
+    if (group === undefined) groups.set(by(put), [put]);
+    else group.push(put);
+  }
   return groups;
 }
 

@@ -1,11 +1,12 @@
+import { type CheckpointStore, readDesired, swapDesired } from "../../checkpoint/store.js";
 import { wishRunning, wishStopped } from "../../checkpoint/wishes.js";
 import { asStreamError } from "../../model/errors.js";
 import type { Millis } from "../../model/ids.js";
-import { storeOf } from "../../runtime/run-session.js";
+import { storeOf } from "../../runtime/deployment.js";
+import type { Random } from "../seeded/random.js";
 import type { Input, Put } from "./input.js";
 import type { Invariants } from "./invariants.js";
 import { isPastRetention, type Platform, type Setup } from "./platform.js";
-import type { Random } from "./random.js";
 
 /** What people do meanwhile: start, stop, deploy; and at the end wait for the pipeline to come to rest. */
 export interface Person {
@@ -24,13 +25,14 @@ export function planWishes(person: Person, random: Random): void {
   scheduler.after(firstWishMillis, () => wish(person, "start"));
   for (let i = 0; i < wishes; i++) {
     const at = firstWishMillis + random.int(chaosMillis - firstWishMillis);
-    const kind = random.pick(["restart", "stop", "deploy"] as const);
+    const kind = random.pick(["restart", "stop", "deploy", "restore"] as const);
     scheduler.after(at, () => wish(person, kind));
-    if (kind === "stop") scheduler.after(at + random.between(100, 20_000), () => wish(person, "start"));
+    const again = Math.min(chaosMillis, at + random.between(100, 20_000));
+    if (kind === "stop") scheduler.after(again, () => wish(person, "start"));
   }
 }
 
-type Wish = "start" | "restart" | "stop" | "deploy";
+type Wish = "start" | "restart" | "stop" | "deploy" | "restore";
 
 async function wish(person: Person, kind: Wish): Promise<void> {
   const { stage, plan } = person.setup;
@@ -41,7 +43,9 @@ async function wish(person: Person, kind: Wish): Promise<void> {
   const code = { functionVersion: String(platform.deployed), fingerprint: plan.fingerprint };
   const id = Buffer.from(stage.random.bytes(4)).toString("hex");
   try {
-    await (kind === "stop" ? wishStopped(store) : wishRunning(store, code, id));
+    if (kind === "stop") await wishStopped(store);
+    else if (kind === "restore") await wishRestored(store, person, id);
+    else await wishRunning(store, code, id);
     await deployment.world.functions.callSupervisor({ pipeline: store.pipeline, report: null });
     stage.tell(`${process.name} has what it wished`);
   } catch (error) {
@@ -50,6 +54,18 @@ async function wish(person: Person, kind: Wish): Promise<void> {
   process.end();
 }
 
+/** Any checkpoint that was complete some time ago: it may be kept no more by the time at which it is asked for (G3). */
+async function wishRestored(store: CheckpointStore, person: Person, id: string): Promise<void> {
+  const { completed } = person.invariants.lineage;
+  const recent = completed.slice(-restoredMax);
+  const before = await readDesired(store);
+  if (before === null || recent.length === 0) return;
+  const from = person.setup.stage.random.pick(recent).ref;
+  const request = { id, kind: "restore", from, sinks: {}, dropped: [] } as const;
+  await swapDesired(store, before.version, { ...before.value, state: "running", request });
+}
+
+const restoredMax = 6;
 const lookEveryMillis = 2_000;
 
 /**
@@ -74,6 +90,8 @@ function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
   if (isGivenUp(person)) return "nothing";
   const complete = includesAll(person);
   const isFulfilled = desired.request?.id === person.invariants.requestId;
+  // Perhaps it cannot be fulfilled: then what runs goes on (R2).
+  if (desired.request?.kind === "restore" && !isFulfilled) return "start";
   if (head.status === "failed" && isFulfilled) return "start";
   if (person.end !== null) {
     if (desired.state !== "running" && isFulfilled) return "start";
@@ -88,13 +106,14 @@ function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
 export function isGivenUp(person: Person): boolean {
   const { head } = person.invariants;
   const last = head?.failures.at(-1);
-  return head?.status === "failed" && last !== undefined && isPastRetention(last.kind, last.message);
+  const isFailed = head?.status === "failed" && last !== undefined && isPastRetention(last.kind, last.message);
+  return isFailed || (person.platform.refusedStart && head !== null && head.endedAt !== null);
 }
 
 /** What must be processed: from the source's start to the end of the input. */
 export function expectedOf(person: Person): readonly Put[] {
   const { input, end, invariants } = person;
-  return input.puts.filter(({ at }) => at >= invariants.lineage.start && (end === null || at < end));
+  return input.puts.filter(({ at }) => at >= invariants.lineage.reach.start && (end === null || at < end));
 }
 
 const includesAll = (person: Person): boolean =>

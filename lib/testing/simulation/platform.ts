@@ -2,12 +2,14 @@ import { asStreamError } from "../../model/errors.js";
 import type { FailureReport, Invocation, SupervisorCall } from "../../model/head.js";
 import { millis } from "../../model/ids.js";
 import type { Plan } from "../../pipeline/plan.js";
-import { type Deployment, runSession } from "../../runtime/run-session.js";
+import type { Deployment } from "../../runtime/deployment.js";
+import { runSession } from "../../runtime/run-session.js";
 import { runSupervisor } from "../../runtime/supervisor.js";
+import { Process } from "../faults/process.js";
 import type { Deliveries } from "../memory/functions.js";
 import { type Cloud, type Watch, worldOf } from "./cloud.js";
-import { Process, type Stage } from "./process.js";
 import type { Profile } from "./profile.js";
+import type { Stage } from "./stage.js";
 
 /** What a run is made of. */
 export interface Setup {
@@ -16,11 +18,16 @@ export interface Setup {
   readonly watch: Watch;
   readonly profile: Profile;
   readonly plan: Plan;
+  /** Whether a later generation was opened. */
+  readonly isOver: (generation: number) => boolean;
 }
 
 const supervisorMillis = 30_000;
 /** A death that no caller of ours survives: what it means must be looked at by a person. */
 const hopeless: ReadonlySet<string> = new Set(["bug", "corrupt", "invalid"]);
+
+/** G3: a person asked for a checkpoint that is not kept any more, and is told so. */
+const isRefusedRestore = (kind: string, message: string): boolean => kind === "invalid" && message.includes("(G3)");
 
 /** P1: records are gone, and the pipeline says so. */
 export const isPastRetention = (kind: string, message: string): boolean =>
@@ -30,6 +37,9 @@ export const isPastRetention = (kind: string, message: string): boolean =>
 export class Platform implements Deliveries {
   /** The version that schedule and failure destination call: what was deployed last. */
   deployed = 1;
+  /** P1: a start was refused, because records are gone. */
+  refusedStart = false;
+  refusedRestores = 0;
   alive = 0;
   readonly #setup: Setup;
   #processes = 0;
@@ -83,7 +93,9 @@ export class Platform implements Deliveries {
     const execution = { requestId: `request-${requestId}`, deadline: millis(process.now + length) };
     runSession(this.#deploymentFor(process, functionVersion), invocation, execution).then(
       (outcome) => {
-        if (outcome.kind === "failed") this.#judge(process, outcome.failure, outcome.message);
+        // A session whose generation is over meets a world that others go on in.
+        const counts = outcome.kind === "failed" && !this.#setup.isOver(invocation.generation);
+        if (counts) this.#judge(process, outcome.failure, outcome.message);
         this.#ended(process, JSON.stringify(outcome));
       },
       (error: unknown) => this.#threw(process, error),
@@ -122,12 +134,15 @@ export class Platform implements Deliveries {
   /** To the service an error is a death; the process itself has run to its end. */
   #threw(process: Process, error: unknown): void {
     const { kind, message } = asStreamError(error);
+    if (isPastRetention(kind, message)) this.refusedStart = true;
+    if (isRefusedRestore(kind, message)) this.refusedRestores++;
     this.#judge(process, kind, message);
     process.kill(`${kind}: ${message}`);
   }
 
   #judge(process: Process, kind: string, message: string): void {
-    if (process.isAlive && hopeless.has(kind) && !isPastRetention(kind, message))
+    const isForeseen = isPastRetention(kind, message) || isRefusedRestore(kind, message);
+    if (process.isAlive && hopeless.has(kind) && !isForeseen)
       this.#setup.stage.violated(`${kind}: ${process.name} fails: ${message}`);
   }
 
@@ -151,7 +166,7 @@ export class Platform implements Deliveries {
     return {
       world: worldOf(stage, cloud, watch, this, process),
       plan,
-      bindings: { stream: (logical) => logical, table: (logical) => logical },
+      bindings: { stream: (logical) => logical, table: (logical) => logical, file: (logical) => logical },
       functionVersion,
       library: "simulated",
       log: () => undefined,

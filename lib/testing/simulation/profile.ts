@@ -1,24 +1,16 @@
-import type { Random } from "./random.js";
+import { type CallRates, heavyCallFaults, lightCallFaults, noCallFaults } from "../faults/rates.js";
+import type { Random } from "../seeded/random.js";
+import type { Variant } from "./tally-pipeline.js";
 
 /** How often what goes wrong, per call or per invocation. */
-export interface FaultRates {
-  /** The process dies at a call, before it is sent or before its answer comes. */
-  readonly crash: number;
-  /** The process stands still at a call, for up to minutes: a zombie where it is replaced meanwhile. */
-  readonly pause: number;
-  /** The answer is lost. Whether the request was carried out, will be later, or never is, is another coin. */
-  readonly lost: number;
-  /** A call takes seconds. */
-  readonly slow: number;
-  /** The log throttles, forgets a cursor, or lists shards as they were. */
-  readonly log: number;
+export interface FaultRates extends CallRates {
   /** An invocation comes twice, late, or never. */
   readonly delivery: number;
   /** A session lives on after its deadline: its machine's clock and the platform's disagree. */
   readonly overtime: number;
 }
 
-export const services = ["registers", "blobs", "log", "tables", "functions"] as const;
+export const services = ["registers", "blobs", "log", "tables", "files", "functions"] as const;
 
 /** A service of which no call gets its answer for a while. */
 export interface Outage {
@@ -52,39 +44,33 @@ export interface Profile {
   /** Until then records are put, and things go wrong. */
   readonly chaosMillis: number;
   readonly sessionMillis: readonly [least: number, most: number];
-  /** Restarts, stops and deployments by a person. */
+  /** Restarts, stops, deployments and restores by a person. */
   readonly wishes: number;
+  /** What of the library the run is about. */
+  readonly variant: Variant;
+  /** How often several records come as one. */
+  readonly aggregates: number;
+  /** Records come in so many bursts, with quiet between them; at any time where it is 0. */
+  readonly bursts: number;
+  readonly suspendAfterMillis: number | null;
+  /** Complete checkpoints that are kept. */
+  readonly retained: number;
+  /** After its end the collector gets the time that it needs, and what is left then is looked at. */
+  readonly collects: boolean;
   /** Failures until the pipeline gives up, and a person must start it again. */
   readonly restartAttempts: number;
 }
 
-export const noFaults: FaultRates = { crash: 0, pause: 0, lost: 0, slow: 0, log: 0, delivery: 0, overtime: 0 };
-
-const light: FaultRates = {
-  crash: 0.001,
-  pause: 0.001,
-  lost: 0.01,
-  slow: 0.01,
-  log: 0.02,
-  delivery: 0.1,
-  overtime: 0.1,
-};
-
-const heavy: FaultRates = {
-  crash: 0.004,
-  pause: 0.004,
-  lost: 0.06,
-  slow: 0.03,
-  log: 0.05,
-  delivery: 0.3,
-  overtime: 0.3,
-};
+export const noFaults: FaultRates = { ...noCallFaults, delivery: 0, overtime: 0 };
+const light: FaultRates = { ...lightCallFaults, delivery: 0.1, overtime: 0.1 };
+const heavy: FaultRates = { ...heavyCallFaults, delivery: 0.3, overtime: 0.3 };
 
 const dayMillis = 24 * 3_600_000;
 
 /** The profile of a seed: some runs without any fault, some with a single kind of them, some with many of all. */
 export function drawProfile(random: Random): Profile {
-  const chaosMillis = 1_000 * random.between(15, 60);
+  const sleeps = random.chance(0.25);
+  const chaosMillis = 1_000 * (sleeps ? random.between(40, 120) : random.between(15, 60));
   const firstWishMillis = random.chance(0.3) ? random.int(chaosMillis) : 0;
   const retentionMillis = random.chance(0.1) ? random.between(15_000, 60_000) : dayMillis;
   // A start in the future is no start: the service refuses it.
@@ -108,7 +94,23 @@ export function drawProfile(random: Random): Profile {
     chaosMillis,
     sessionMillis: random.chance(0.7) ? [14_000, 25_000] : [40_000, 90_000],
     wishes: random.chance(0.5) ? random.between(1, 4) : 0,
+    variant: drawVariant(random),
+    aggregates: random.chance(0.25) ? random.next() : 0,
+    bursts: sleeps ? random.between(1, 3) : 0,
+    suspendAfterMillis: sleeps ? random.between(1_000, 6_000) : null,
+    retained: random.chance(0.5) ? random.between(1, 3) : 10,
+    collects: random.chance(0.1),
     restartAttempts: random.chance(0.3) ? random.between(1, 3) : 10,
+  };
+}
+
+function drawVariant(random: Random): Variant {
+  return {
+    tallies: random.chance(0.3) ? "eager" : "held",
+    deletes: random.chance(0.3),
+    calls: random.chance(0.3) ? random.pick(["ordered", "unordered"] as const) : "none",
+    files: random.chance(0.3),
+    bad: random.chance(0.25) ? "quarantine" : "fail",
   };
 }
 
@@ -119,6 +121,7 @@ const strong: FaultRates = {
   lost: 0.25,
   slow: 0.2,
   log: 0.3,
+  few: 1,
   delivery: 0.6,
   overtime: 0.8,
 };

@@ -1,15 +1,16 @@
 import { millis } from "../../model/ids.js";
+import type { Line } from "../faults/process.js";
+import { type Random, randomOf } from "../seeded/random.js";
+import { Scheduler, startOfTime } from "../seeded/scheduler.js";
 import { newCloud } from "./cloud.js";
 import { checkEnd } from "./final-checks.js";
 import { planInput } from "./input.js";
 import { Invariants } from "./invariants.js";
 import { bringToRest, type Person, planWishes } from "./person.js";
 import { Platform } from "./platform.js";
-import type { Stage } from "./process.js";
 import { drawProfile, noFaults, type Outage, type Profile } from "./profile.js";
-import { randomOf } from "./random.js";
-import { Scheduler } from "./scheduler.js";
-import { startOfTime, tableKeys, tables, tallyPipeline } from "./tally-pipeline.js";
+import type { Stage } from "./stage.js";
+import { type TallyOptions, tableKeys, tables, tallyPipeline } from "./tally-pipeline.js";
 
 /** What became of a seed. */
 export interface Outcome {
@@ -17,7 +18,7 @@ export interface Outcome {
   readonly profile: Profile;
   /** null: every invariant held, and the tables are what they must be. */
   readonly violation: string | null;
-  /** All that happened, in order, with virtual times. */
+  /** All that happened, in order, with virtual times; empty where none was to be kept. */
   readonly trace: readonly string[];
   readonly steps: number;
   readonly virtualMillis: number;
@@ -31,6 +32,8 @@ const calmMillisMax = 15 * 60_000;
 /** Zombies and late writes are waited for. */
 const afterwardsMillis = 6 * 60_000;
 const scheduleMillis = 10_000;
+const collectorCalls = 20;
+const collectorPauseMillis = 3 * 60_000;
 const linesMax = 100_000;
 
 /**
@@ -41,11 +44,12 @@ const linesMax = 100_000;
  */
 export async function simulate(
   seed: number,
-  change: (profile: Profile) => Profile = (drawn) => drawn,
+  options: { readonly change?: (profile: Profile) => Profile; readonly trace?: "kept" | "none" } = {},
 ): Promise<Outcome> {
   const random = randomOf(`seed ${seed}`);
-  const profile = change(drawProfile(random.fork("profile")));
-  const run = newRun(random, profile);
+  const drawn = drawProfile(random.fork("profile"));
+  const profile = options.change?.(drawn) ?? drawn;
+  const run = newRun(random, profile, options.trace ?? "kept");
   const { scheduler } = run.person.setup.stage;
   await scheduler.run(run.failed, startOfTime + profile.chaosMillis);
   run.calm();
@@ -58,8 +62,23 @@ export async function simulate(
     run.person.setup.stage.violated(`liveness: not at rest after ${calmMillisMax} ms of calm`);
   run.close();
   await scheduler.run(run.failed, scheduler.now + afterwardsMillis);
+  if (profile.collects) await collectAll(run);
   if (!run.failed()) await checkEnd(run.person);
   return run.outcome(seed);
+}
+
+/** The collector waits until functions that read an older head are dead, and then has some calls of the supervisor. */
+async function collectAll(run: Run): Promise<void> {
+  const { platform, setup } = run.person;
+  const { scheduler } = setup.stage;
+  for (let call = 0; call < collectorCalls && !run.failed(); call++) {
+    platform.supervisor({ pipeline: "tally", report: null });
+    let isOver = false;
+    scheduler.after(collectorPauseMillis, () => {
+      isOver = true;
+    });
+    await scheduler.run(() => isOver || run.failed(), Number.POSITIVE_INFINITY);
+  }
 }
 
 interface Run {
@@ -72,20 +91,23 @@ interface Run {
   outcome(seed: number): Outcome;
 }
 
-function newRun(random: ReturnType<typeof randomOf>, profile: Profile): Run {
-  const scheduler = new Scheduler(random.fork("scheduler"), startOfTime);
+function newRun(random: Random, profile: Profile, kept: "kept" | "none"): Run {
+  const scheduler = new Scheduler(random.fork("scheduler"));
   const trace: string[] = [];
   let violation: string | null = null;
   let faults = profile.faults;
   let open = true;
-  const tell = (line: string) => {
-    if (trace.length < linesMax) trace.push(`${scheduler.now - startOfTime} ${line}`);
+  const tell = (line: Line) => {
+    if (kept === "none" || trace.length >= linesMax) return;
+    trace.push(`${scheduler.now - startOfTime} ${typeof line === "string" ? line : line()}`);
   };
   const stage: Stage = {
     scheduler,
+    timeline: scheduler,
     random: random.fork("faults"),
     faults: () => faults,
-    faultsOf: (service) => {
+    crashAt: () => null,
+    ratesOf: (service) => {
       if (faults === noFaults) return noFaults;
       const slow = service === profile.slowService ? 0.5 : faults.slow;
       return { ...faults, slow, lost: isOut(profile.outage, service, scheduler.now) ? 1 : faults.lost };
@@ -129,18 +151,29 @@ function newRun(random: ReturnType<typeof randomOf>, profile: Profile): Run {
   };
 }
 
-function newPerson(stage: Stage, profile: Profile, random: ReturnType<typeof randomOf>): Person {
+function newPerson(stage: Stage, profile: Profile, random: Random): Person {
   const end = profile.endMillis === null ? null : millis(startOfTime + profile.endMillis);
   const cloud = newCloud(stage);
   for (const name of Object.keys(tables) as (keyof typeof tables)[])
     cloud.tables.createTable(tables[name], [{ name: tableKeys[name], type: "string" }]);
-  const input = planInput(stage, cloud.log.control, profile, random.fork("input"));
-  const { start } = profile;
+  const input = planInput(stage, cloud.log, profile, random.fork("input"));
+  const { start, variant, padding } = profile;
   const from = typeof start === "string" ? start : { at: new Date(startOfTime + start.afterMillis) };
-  const plan = tallyPipeline({ ...profile, start: from, end });
-  const invariants = new Invariants({ stage, cloud, input, plan, padding: profile.padding });
-  const setup = { stage, cloud, watch: invariants, profile, plan };
+  const call = callOf(stage, random.fork("calls"));
+  const plan = tallyPipeline({ ...profile, start: from, end, call });
+  const invariants = new Invariants({ stage, cloud, input, plan, rows: { padding, variant } });
+  const isOver = (generation: number) => generation < (invariants.head?.generation ?? 0);
+  const setup = { stage, cloud, watch: invariants, profile, plan, isOver };
   return { setup, platform: new Platform(setup), invariants, input, end };
+}
+
+/** A service of the user's: it answers in its own time, and sometimes too late. */
+function callOf(stage: Stage, random: Random): TallyOptions["call"] {
+  return (record) =>
+    new Promise((resolve) => {
+      const isSlow = random.chance(stage.faults().slow / 4);
+      stage.scheduler.after(isSlow ? random.between(500, 4_000) : random.between(1, 200), () => resolve(record));
+    });
 }
 
 function isOut(outage: Outage | null, service: string, now: number): boolean {

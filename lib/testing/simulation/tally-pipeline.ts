@@ -1,15 +1,22 @@
 import { dynamoTable } from "../../connectors/dynamo-table.js";
+import { fileSink } from "../../connectors/file-sink.js";
 import { kinesisSource, type Start } from "../../connectors/kinesis-source.js";
 import { json } from "../../model/codecs.js";
-import { type Millis, millis } from "../../model/ids.js";
+import type { Millis } from "../../model/ids.js";
 import { list, map, value } from "../../pipeline/declare-state.js";
+import { deleted } from "../../pipeline/deletion.js";
+import type { PipelineOptions } from "../../pipeline/options.js";
 import { pipeline } from "../../pipeline/pipeline.js";
 import type { Plan } from "../../pipeline/plan.js";
-import { streamName } from "./input.js";
+import type { Flow, Stream } from "../../pipeline/stream.js";
+
+export const streamName = "numbers";
 
 export interface NumberedRecord {
   readonly n: number;
   readonly key: string;
+  /** An operator throws at it. */
+  readonly poison?: true;
 }
 
 /** All that there is to say of the records of a key, in their order. */
@@ -34,8 +41,10 @@ export interface Arrivals {
 }
 
 /** The tables, and the attribute that is the key of each. */
-export const tables = { tallies: "tallies", groups: "groups", arrivals: "arrivals" } as const;
-export const tableKeys = { tallies: "key", groups: "group", arrivals: "feed" } as const;
+export const tables = { tallies: "tallies", groups: "groups", arrivals: "arrivals", dead: "dead" } as const;
+export const tableKeys = { tallies: "key", groups: "group", arrivals: "feed", dead: "id" } as const;
+/** Of the file sink. */
+export const folder = "lines";
 
 export const onlyFeed = "all";
 
@@ -44,72 +53,110 @@ export const groupOf = (n: number): string => (n % 2 === 0 ? "even" : "odd");
 /** Adds a record to what was said of its key: what the operator and the oracle have in common is this one line of arithmetic. */
 export const restOf = (n: number): number => n % 3;
 
-/**
- * The pipeline of the simulation: values, lists and maps as state, a `reduce`, and three tables. A list remembers each record's
- * number, so that one that is lost, taken twice or out of order is seen.
- */
-export function tallyPipeline(options: {
+/** At every so many records of a key its row goes, until the next one. */
+export const deletedEvery = 5;
+
+/** What of the library the run is about. */
+export interface Variant {
+  readonly tallies: "held" | "eager";
+  readonly deletes: boolean;
+  /** Records come to the groups by way of calls. */
+  readonly calls: "none" | "ordered" | "unordered";
+  readonly files: boolean;
+  readonly bad: "fail" | "quarantine";
+}
+
+export interface TallyOptions {
   readonly start: Start;
   /** Of bounded input. */
   readonly end: Millis | null;
   readonly padding: number;
   readonly restartAttempts: number;
-}): Plan {
-  const { start, end, padding } = options;
-  const settings = {
-    checkpoint: { interval: "2s", timeout: "3s" },
+  readonly retained: number;
+  readonly suspendAfterMillis: number | null;
+  readonly variant: Variant;
+  readonly call: (record: NumberedRecord, signal: AbortSignal) => Promise<NumberedRecord>;
+}
+
+/**
+ * The pipeline of the simulation: values, lists and maps as state, a `reduce`, and three tables; by variant calls, files, rows that
+ * go, and records that are put aside. A list remembers each record's number, so that one that is lost, taken twice or out of
+ * order is seen.
+ */
+export function tallyPipeline(options: TallyOptions): Plan {
+  const { end, variant, suspendAfterMillis } = options;
+  const deadLetters = dynamoTable({ table: tables.dead, key: ["id"] });
+  const settings: PipelineOptions = {
+    checkpoint: { interval: "2s", timeout: "3s", retained: options.retained },
     session: { reserve: "6s" },
     restart: { attempts: options.restartAttempts, window: "30s", initialDelay: "100ms", maxDelay: "2s" },
-  } as const;
+    idle: suspendAfterMillis === null ? "never" : { suspendAfter: `${suspendAfterMillis}ms` },
+    ...(variant.bad === "fail" ? {} : { onBadRecord: "quarantine", deadLetters }),
+  };
   const source = kinesisSource({
     stream: streamName,
     codec: json<NumberedRecord>(),
-    start,
+    start: options.start,
     ...(end === null ? {} : { end: { at: new Date(end) } }),
   });
-  const built = pipeline("tally", settings, (flow) => {
+  const built = pipeline("tally", settings, (flow: Flow) => {
     const numbers = flow.from("numbers", source);
-    const tallies = numbers
-      .keyBy((record) => record.key)
-      .process("tally", {
-        state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>() },
-        onRecord({ n }, { key, state }): Tally {
-          state.count.update((count) => count + 1);
-          state.numbers.add(n);
-          state.lastByRest.set(restOf(n), n);
-          const lastByRest = [...state.lastByRest.entries()];
-          return {
-            key,
-            count: state.count.get(),
-            numbers: [...state.numbers.get()],
-            lastByRest,
-            padding: paddingOf(padding),
-          };
-        },
-      });
-    const groups = numbers
-      .map(({ n }): GroupSum => ({ group: groupOf(n), count: 1, sum: n }))
-      .keyBy((sum) => sum.group)
-      .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }));
-    const arrivals = numbers
-      .keyBy(() => onlyFeed)
-      .process("arrive", {
-        state: { numbers: list<number>() },
-        onRecord({ n }, { key, state }): Arrivals {
-          state.numbers.add(n);
-          return { feed: key, numbers: [...state.numbers.get()] };
-        },
-      });
     return [
-      arrivals.to("arrivals", dynamoTable({ table: tables.arrivals, key: ["feed"] })),
-      tallies.to("tallies", dynamoTable({ table: tables.tallies, key: ["key"] })),
-      groups.to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
+      arrivalsOf(numbers).to("arrivals", dynamoTable({ table: tables.arrivals, key: ["feed"] })),
+      talliesOf(numbers, options).to("tallies", tallySink(variant)),
+      groupsOf(numbers, options).to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
+      ...(variant.files ? [numbers.map(({ n }) => ({ n })).to("lines", fileSink<{ n: number }>({ folder }))] : []),
     ];
   });
   return built.plan;
 }
 
-export const paddingOf = (length: number): string => ".".repeat(length);
+type Numbers = Stream<NumberedRecord, unknown>;
 
-/** Where virtual time begins. */
-export const startOfTime: Millis = millis(1_700_000_000_000);
+const tallySink = (variant: Variant) =>
+  variant.tallies === "held"
+    ? dynamoTable({ table: tables.tallies, key: ["key"] })
+    : dynamoTable({ table: tables.tallies, key: ["key"], delivery: "eager", stableKeys: true });
+
+const arrivalsOf = (numbers: Numbers) =>
+  numbers
+    .keyBy(() => onlyFeed)
+    .process("arrive", {
+      state: { numbers: list<number>() },
+      onRecord({ n }, { key, state }): Arrivals {
+        state.numbers.add(n);
+        return { feed: key, numbers: [...state.numbers.get()] };
+      },
+    });
+
+const talliesOf = (numbers: Numbers, { padding, variant }: TallyOptions) =>
+  numbers
+    .keyBy((record) => record.key)
+    .process("tally", {
+      state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>() },
+      onRecord({ n, poison }, { key, state }) {
+        state.count.update((count) => count + 1);
+        state.numbers.add(n);
+        state.lastByRest.set(restOf(n), n);
+        // When all of it has changed, so that nothing of that may stay.
+        if (poison === true) throw new Error(`${n} is poison`);
+        const count = state.count.get();
+        if (variant.deletes && count % deletedEvery === 0) return deleted({ key });
+        const lastByRest = [...state.lastByRest.entries()];
+        return { key, count, numbers: [...state.numbers.get()], lastByRest, padding: paddingOf(padding) };
+      },
+    });
+
+function groupsOf(numbers: Numbers, { variant, call }: TallyOptions) {
+  const ordered = variant.calls === "ordered";
+  const called =
+    variant.calls === "none"
+      ? numbers
+      : numbers.mapAsync("look-up", { concurrency: 3, ordered, timeout: "1.5s" }, call);
+  return called
+    .map(({ n }): GroupSum => ({ group: groupOf(n), count: 1, sum: n }))
+    .keyBy((sum) => sum.group)
+    .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }));
+}
+
+export const paddingOf = (length: number): string => ".".repeat(length);

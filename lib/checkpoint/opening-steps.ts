@@ -1,0 +1,80 @@
+import { asStreamError, invariant } from "../model/errors.js";
+import type { GenerationRecord, Head } from "../model/head.js";
+import type { TaskId } from "../model/ids.js";
+import type { Coordinator } from "./coordinator.js";
+import type { Decision } from "./decide.js";
+import { type Facts, readFacts } from "./facts.js";
+import { tasksOf } from "./fold.js";
+import { failureOf } from "./limits.js";
+import { prepareRecord } from "./opening.js";
+import { repeat } from "./repeat.js";
+import { writeGenerationRecord } from "./store.js";
+import * as transitions from "./transitions.js";
+import { tryHead } from "./try-head.js";
+
+type Opening = Extract<Decision, { readonly kind: "open" }>;
+
+/** R2: the record first, under its hash; then the head; then the sessions. */
+export async function open(coordinator: Coordinator, facts: Facts, decision: Opening): Promise<void> {
+  const { store } = coordinator;
+  invariant(facts.desired !== null, "a generation is opened because somebody wants it");
+  const head = facts.head?.value ?? null;
+  const incarnation = head?.incarnation ?? Buffer.from(store.clock.random(6)).toString("hex");
+  const opening = { reason: decision.reason, origin: decision.origin, incarnation };
+  const record = await prepareRecord(coordinator, head, facts.record, facts.desired, opening).catch((error) =>
+    cannotOpen(coordinator, facts, decision, error),
+  );
+  if (record === null) return;
+  const generationRecord = await writeGenerationRecord(store, record);
+  const { reason, origin, failure } = decision;
+  const at = { generationRecord, reason, origin, now: facts.now, failure };
+  const next = head === null ? transitions.createHead(incarnation, at) : transitions.openGeneration(head, at);
+  await tryHead(store, facts.head?.version ?? null, next);
+  const after = await readFacts(store, coordinator.memory.facts, []);
+  // The item says whether our opening stands; invoking twice does no harm (R4), not at all costs ten seconds.
+  if (after.head?.value.generationRecord !== generationRecord || after.record === null) return;
+  for (const task of tasksOf(after.record))
+    await invoke(coordinator, after.head.value, after.record, task, after.leases.get(task)?.version ?? 0);
+}
+
+/** A restart or a waking that cannot be is the pipeline's failure; a start that a person asked for is theirs to hear of, and fences nothing (R2). */
+async function cannotOpen(
+  coordinator: Coordinator,
+  facts: Facts,
+  { reason, failure }: Opening,
+  error: unknown,
+): Promise<null> {
+  const cause = asStreamError(error);
+  if (facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
+  if (reason === "start") {
+    coordinator.memory.refused = { requestId: facts.desired?.request?.id ?? "", error: cause };
+    return null;
+  }
+  const { version, value: head } = facts.head;
+  const message = failure === null ? cause.message : `${cause.message} (after: ${failure.message})`;
+  const why = { ...(failure ?? failureOf(head, message, facts.now)), kind: cause.kind, message };
+  await tryHead(coordinator.store, version, transitions.fail(head, why, facts.now));
+  return null;
+}
+
+/**
+ * P4: by the generation's version, which need not be that of the code that decides. An invocation that is lost is made again by
+ * whoever finds the lease free (R5).
+ */
+export async function invoke(
+  coordinator: Coordinator,
+  head: Head,
+  record: GenerationRecord,
+  task: TaskId,
+  leaseVersion: number,
+): Promise<void> {
+  const { store, functions } = coordinator;
+  const invocation = {
+    pipeline: store.pipeline,
+    incarnation: head.incarnation,
+    generation: head.generation,
+    task,
+    leaseVersion,
+  };
+  await repeat(store.clock, () => functions.invokeTask(record.functionVersion, invocation));
+}

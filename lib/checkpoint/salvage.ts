@@ -1,0 +1,140 @@
+import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
+import { asStreamError, StreamError } from "../model/errors.js";
+import { type CheckpointId, checkpointId, type Generation, generation, type Sha256 } from "../model/ids.js";
+import { sha256 } from "../model/sha256.js";
+import { decodeDocument } from "./documents.js";
+import { storedKeysIn } from "./garbage.js";
+import { readList } from "./inventory.js";
+import * as names from "./names.js";
+import { repeat } from "./repeat.js";
+import { type CheckpointStore, decodeManifest } from "./store.js";
+
+/** A checkpoint that the bucket alone proves: marked, its manifest has its hash, and all that it refers to is there (R7). */
+export interface Found {
+  readonly ref: CheckpointRef;
+  readonly manifest: Manifest;
+}
+
+/** What the bucket says of an incarnation. Each newest first. */
+export interface Bucket {
+  readonly trusted: readonly Found[];
+  readonly distrusted: readonly { readonly checkpointId: CheckpointId; readonly why: string }[];
+  /** Ids of manifests without a marker. */
+  readonly unmarked: readonly CheckpointId[];
+  readonly records: readonly { readonly generation: Generation; readonly sha256: Sha256 }[];
+  /** The highest that any name has. */
+  readonly generation: Generation;
+  readonly checkpointId: CheckpointId;
+}
+
+interface Marker extends CheckpointRef {
+  readonly format: 1;
+}
+
+export async function readBucket(store: CheckpointStore, incarnation: string): Promise<Bucket> {
+  const prefix = names.incarnationPrefix(store.pipeline, incarnation);
+  const keys = await repeat(store.clock, () => keysUnder(store, prefix));
+  const parsed = [...keys].flatMap((key) => names.parseObjectKey(prefix, key) ?? []);
+  const trusted: Found[] = [];
+  const distrusted: { checkpointId: CheckpointId; why: string }[] = [];
+  for (const name of parsed) {
+    if (name.kind !== "marker") continue;
+    const found = await prove(store, incarnation, name.checkpointId, keys);
+    if ("why" in found) distrusted.push({ checkpointId: name.checkpointId, ...found });
+    else trusted.push(found);
+  }
+  const marked = new Set(parsed.flatMap((name) => (name.kind === "marker" ? [name.checkpointId] : [])));
+  const manifests = parsed.flatMap((name) => (name.kind === "manifest" ? [name.ref] : []));
+  const parts = parsed.flatMap((name) => (name.kind === "part" ? [name] : []));
+  const places = [...parts, ...manifests];
+  const records = parsed.flatMap((name) => (name.kind === "record" ? [name] : []));
+  const generations = [...places, ...records, ...trusted.map(({ ref }) => ref)].map((at) => at.generation);
+  const newest = (a: { readonly checkpointId: number }, b: { readonly checkpointId: number }) =>
+    b.checkpointId - a.checkpointId;
+  return {
+    trusted: trusted.sort((a, b) => newest(a.ref, b.ref)),
+    distrusted: distrusted.sort(newest),
+    unmarked: [...new Set(manifests.map((ref) => ref.checkpointId))].filter((id) => !marked.has(id)),
+    records: records.sort((a, b) => b.generation - a.generation),
+    generation: generation(greatest([...generations, ...generationsOnly(keys, prefix)])),
+    checkpointId: checkpointId(greatest([...places.map((at) => at.checkpointId), ...marked])),
+  };
+}
+
+async function keysUnder(store: CheckpointStore, prefix: string): Promise<ReadonlySet<string>> {
+  const keys = new Set<string>();
+  for await (const { key } of store.blobs.list(prefix)) keys.add(key);
+  return keys;
+}
+
+/** R6: whatever lies under a generation, its number has been used. */
+function generationsOnly(keys: ReadonlySet<string>, prefix: string): readonly number[] {
+  return [...keys].flatMap((key) => {
+    const digits = /^(\d{8,})\//.exec(key.slice(prefix.length))?.[1];
+    return digits === undefined ? [] : [Number(digits)];
+  });
+}
+
+const greatest = (numbers: readonly number[]): number => numbers.reduce((a, b) => Math.max(a, b), 0);
+
+async function prove(
+  store: CheckpointStore,
+  incarnation: string,
+  id: CheckpointId,
+  keys: ReadonlySet<string>,
+): Promise<Found | { readonly why: string }> {
+  try {
+    const ref = await readMarker(store, incarnation, id);
+    const manifest = await readCopy(store, incarnation, ref);
+    const missing = (await referencesOf(store, manifest)).find((key) => !keys.has(key));
+    return missing === undefined ? { ref, manifest } : { why: `${missing} is gone` };
+  } catch (error) {
+    const { kind, message } = asStreamError(error);
+    if (kind !== "corrupt") throw error;
+    return { why: message };
+  }
+}
+
+async function readMarker(store: CheckpointStore, incarnation: string, id: CheckpointId): Promise<CheckpointRef> {
+  const key = names.markerKey(store.pipeline, incarnation, id);
+  const bytes = await repeat(store.clock, () => store.blobs.get(key));
+  if (bytes === null) throw new StreamError("corrupt", `its marker ${key} is gone`);
+  const text = Buffer.from(bytes).toString("utf8");
+  const marker = decodeDocument<Marker>(text, key, ["generation", "checkpointId", "sha256"]);
+  if (marker.checkpointId !== id) throw new StreamError("corrupt", `its marker ${key} names ${marker.checkpointId}`);
+  return { generation: marker.generation, checkpointId: marker.checkpointId, sha256: marker.sha256 };
+}
+
+async function readCopy(store: CheckpointStore, incarnation: string, ref: CheckpointRef): Promise<Manifest> {
+  const key = names.manifestKey(store.pipeline, incarnation, ref);
+  const bytes = await repeat(store.clock, () => store.blobs.get(key));
+  if (bytes === null) throw new StreamError("corrupt", `its manifest ${key} is gone`);
+  const text = Buffer.from(bytes).toString("utf8");
+  if (sha256(text) !== ref.sha256)
+    throw new StreamError("corrupt", `its manifest ${key} has SHA-256 ${sha256(text)}, not ${ref.sha256}`);
+  const manifest = decodeManifest(text, key);
+  if (manifest.pipeline === store.pipeline && manifest.incarnation === incarnation) return manifest;
+  throw new StreamError(
+    "corrupt",
+    `its manifest ${key} is of pipeline "${manifest.pipeline}", ${manifest.incarnation}`,
+  );
+}
+
+async function referencesOf(store: CheckpointStore, manifest: Manifest): Promise<readonly string[]> {
+  const keys = storedKeysIn(manifest);
+  for (const ack of manifest.tasks) storedKeysIn(await readList(store, ack), keys);
+  return [...keys];
+}
+
+/** The links of the chain behind a checkpoint that are there, itself first, down to the floor. */
+export function chain(trusted: readonly Found[], from: CheckpointRef, floor: number): readonly Found[] {
+  const byHash = new Map<string, Found>(trusted.map((one) => [one.ref.sha256, one]));
+  const links: Found[] = [];
+  for (let ref: CheckpointRef | null = from; ref !== null && ref.checkpointId >= floor; ) {
+    const found = byHash.get(ref.sha256);
+    if (found === undefined) return links;
+    links.push(found);
+    ref = found.manifest.previous;
+  }
+  return links;
+}

@@ -1,0 +1,89 @@
+import type { Pending } from "../model/checkpoints.js";
+import type { Head, Progress } from "../model/head.js";
+import { checkpointId, type TaskId } from "../model/ids.js";
+import type { PlanSettings } from "../pipeline/plan.js";
+import type { Decision } from "./decide.js";
+import type { Facts } from "./facts.js";
+import { tasksOf } from "./fold.js";
+import { idleSince } from "./idle.js";
+import { childless } from "./shard-table.js";
+
+/** A checkpoint waits while a task has uncommitted output of more completed checkpoints than this (B1). */
+export const uncommittedMax = 2;
+
+/** B1: whether a checkpoint is triggered now, and what sessions do after it. */
+export function decideTrigger(facts: Facts, head: Head, settings: PlanSettings): Decision | null {
+  if (head.status !== "running" || head.pending !== null || facts.record === null) return null;
+  const why = triggerReason(facts, head, settings, tasksOf(facts.record));
+  if (why === null) return null;
+  return {
+    kind: "trigger",
+    pending: {
+      checkpointId: head.nextCheckpointId,
+      savepoint: null,
+      andThen: why.andThen,
+      alignment: settings.alignment,
+      reason: why.reason,
+      triggeredAt: facts.now,
+    },
+  };
+}
+
+function triggerReason(
+  facts: Facts,
+  head: Head,
+  settings: PlanSettings,
+  tasks: readonly TaskId[],
+): Pick<Pending, "andThen" | "reason"> | null {
+  const progress = tasks.flatMap((task) => facts.progress.get(task) ?? []);
+  const held = tasks.every((task) => facts.leases.get(task)?.value.holder.kind === "held");
+  if (!held) return null;
+  if (facts.desired?.state === "stopped") return { andThen: "stop", reason: "user" };
+  if (progress.length === tasks.length && progress.every((task) => task.sourcesFinished)) {
+    return { andThen: "finish", reason: "end" };
+  }
+  if (mustSleep(facts, head, settings, progress)) return facts.desired?.state === "running" ? idle : asked;
+  if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
+  const due = head.lastTriggeredAt + settings.interval <= facts.now && head.settledAt + settings.minPause <= facts.now;
+  const changed =
+    progress.some((task) => task.changed) || isBehind(facts, head, progress) || isSilent(facts, settings, progress);
+  const behind = progress.some((task) => task.uncommitted > uncommittedMax);
+  return due && changed && !behind ? { andThen: "continue", reason: "interval" } : null;
+}
+
+const idle = { andThen: "suspend", reason: "idle" } as const;
+const asked = { andThen: "suspend", reason: "user" } as const;
+
+/** N2: only the whole pipeline sleeps, whether or not anything changed since the last checkpoint. */
+function mustSleep(facts: Facts, head: Head, settings: PlanSettings, progress: readonly Progress[]): boolean {
+  if (facts.desired?.state === "suspended") return true;
+  if (settings.suspendAfter === null || progress.length < facts.leases.size) return false;
+  if (!progress.every((task) => isOfHolder(facts, task))) return false;
+  const since = idleSince(head, facts.completed, progress);
+  return since !== null && since + settings.suspendAfter <= facts.now;
+}
+
+/** What only another checkpoint brings forward: a cut for one that was aborted, and shards whose children an old list did not show. */
+function isBehind(facts: Facts, head: Head, progress: readonly Progress[]): boolean {
+  const completed = head.completed?.checkpointId ?? checkpointId(0);
+  if (progress.some((task) => task.epoch > completed)) return true;
+  if (facts.completed === null) return false;
+  // The table of a source that the plan no longer has is carried on; nobody reads it, so that no checkpoint would help.
+  const { shards, tasks } = facts.completed;
+  const read = new Set(tasks.flatMap((ack) => Object.keys(ack.positions)));
+  return Object.entries(shards).some(([name, source]) => read.has(name) && childless(source).length > 0);
+}
+
+/**
+ * R4: a session that has told how far it is, and says nothing any more, is asked for a checkpoint: one that is dead, and whose end
+ * nobody heard of, is learnt of by its time-out. One that restores has said nothing yet, and is left alone.
+ */
+function isSilent(facts: Facts, settings: PlanSettings, progress: readonly Progress[]): boolean {
+  return progress.some((task) => isOfHolder(facts, task) && task.at + settings.timeout < facts.now);
+}
+
+/** Of the session that runs the task now, not of the one before. */
+function isOfHolder(facts: Facts, task: Progress): boolean {
+  const holder = facts.leases.get(task.task)?.value.holder;
+  return holder?.kind === "held" && holder.session === task.session;
+}

@@ -1,0 +1,250 @@
+import { basename, join } from "node:path";
+import { type Codec, json } from "../model/codecs.js";
+import { StreamError } from "../model/errors.js";
+import { lineEncoder } from "../model/lines.js";
+import { kindOf, refuse } from "../pipeline/checks.js";
+import { deletedKey } from "../pipeline/deletion.js";
+import type { SealedEpoch, Sink, SinkResources, TwoPhaseSink, TwoPhaseWriter } from "../pipeline/sink.js";
+import { checkCodec } from "../pipeline/source.js";
+import type { Files } from "../ports/files.js";
+
+/**
+ * Files of lines as a sink, in a folder: one file a checkpoint, which appears whole when the checkpoint is complete (two-phase),
+ * once, and may be taken away at any time. Until then its rows lie in the folder `.staged` within. Names sort in the order of
+ * checkpoints. For machines whose disk stays: the one of a Lambda function does not.
+ *
+ * @param options `folder`: the logical name, or a path; a relative one is from the working directory. `codec`: json() where it is not given
+ * @throws StreamError `invalid` at build: no folder, no codec; at a record: a row that is no JSON; at start: the folder cannot be written
+ * @example stream.to("airports", fileSink({ folder: "out/airports" }))
+ */
+export function fileSink<T>(options: { readonly folder: string; readonly codec?: Codec<T> }): Sink<T> {
+  const { folder, codec = json<T>() } = options;
+  const where = `fileSink ${JSON.stringify(folder ?? "")}`;
+  if (typeof folder !== "string" || folder === "") refuse(where, `"folder" must be a path, not ${kindOf(folder)}`);
+  checkCodec(where, codec);
+  const ending = codec.name === "json" ? "jsonl" : "txt";
+  const lines = { encode: lineEncoder(codec) as (row: unknown) => string, ending };
+  return {
+    kind: "file",
+    delivery: "two-phase",
+    config: { folder, codec: codec.name },
+    open: (resources) => new FileWriter(resources, resources.bind("file", folder), lines),
+  } satisfies TwoPhaseSink<T>;
+}
+
+/** What a committable of this sink says. Its paths are whole: a redirect never moves what was prepared (C2). */
+interface Staged {
+  readonly staged: string;
+  readonly final: string;
+  readonly size: number;
+  /** An empty file that says: it was shown. What its reader took away since is not missing. */
+  readonly receipt: string;
+}
+
+interface Lines {
+  readonly encode: (row: unknown) => string;
+  readonly ending: string;
+}
+
+/** A restorable checkpoint lists what was not confirmed when it was cut: after aborts some files, never so many (B1, B5). */
+const receiptsKept = 4_096;
+
+class FileWriter implements TwoPhaseWriter {
+  readonly target: string;
+  readonly #files: Files;
+  readonly #stage: SinkResources["stage"];
+  readonly #lines: Lines;
+  /** Lines of this epoch that are not bytes yet: few, so that they do not survive a collection of garbage. */
+  #text = "";
+  /** Since the mark; null: nobody takes back. */
+  #before: { readonly text: string; readonly records: number } | null = null;
+  #records = 0;
+  #epoch: EpochFile;
+  #epochs = 0;
+
+  constructor(resources: SinkResources, folder: string, lines: Lines) {
+    this.target = folder;
+    this.#files = resources.files;
+    this.#stage = resources.stage;
+    this.#lines = lines;
+    this.#epoch = this.#nextEpoch();
+  }
+
+  async check(): Promise<void> {
+    const probe = join(this.target, stagedFolder, `${this.#stage.session}-check`);
+    await this.#files.write(probe, 0, new Uint8Array());
+    await this.#files.remove(probe);
+  }
+
+  write(row: unknown): void {
+    if (this.#text.length >= textLengthMax && this.#before === null) this.#spill();
+    const line = this.#lines.encode(row);
+    if (line === "{}" && deletedKey(row) !== null) throw noDeletions(this.target);
+    this.#text += `${line}\n`;
+    this.#records++;
+  }
+
+  mark(): void {
+    if (this.#text.length >= textLengthMax) this.#spill();
+    this.#before = { text: this.#text, records: this.#records };
+  }
+
+  rollback(): void {
+    if (this.#before === null) return;
+    this.#text = this.#before.text;
+    this.#records = this.#before.records;
+  }
+
+  get waiting(): number {
+    return this.#text.length + this.#epoch.waiting;
+  }
+
+  flush(): Promise<void> {
+    this.#spill();
+    return this.#epoch.flush();
+  }
+
+  seal(unique: string): SealedEpoch | null {
+    if (this.#records === 0) return null;
+    const epoch = this.#epoch;
+    const records = this.#records;
+    const staging = this.flush();
+    // It is awaited before the ack; until then a failure must not end the process.
+    staging.catch(() => undefined);
+    this.#records = 0;
+    this.#epoch = this.#nextEpoch();
+    const name = `${unique}.${this.#lines.ending}`;
+    const final = join(this.target, name);
+    const receipt = join(this.target, stagedFolder, `${this.#stage.task}${name}${receiptEnding}`);
+    return {
+      records,
+      prepare: async () => {
+        await staging;
+        await this.#files.sync(epoch.path);
+        const prepared: Staged = { staged: epoch.path, final, size: epoch.size, receipt };
+        return { prepared: { ...prepared }, bytes: epoch.size };
+      },
+    };
+  }
+
+  #spill(): void {
+    if (this.#text !== "") this.#epoch.append(this.#text);
+    this.#text = "";
+  }
+
+  /** C4. The receipt comes first: whoever finds neither file later knows that a reader took it, and not that it was lost. */
+  async commit(prepared: unknown): Promise<void> {
+    const { staged, final, size, receipt } = prepared as Staged;
+    const there = await this.#files.stat(staged);
+    if (there === null) return this.#checkShown(prepared as Staged);
+    if (there.size !== size) throw otherSize(staged, there.size, size);
+    await this.#files.write(receipt, 0, new Uint8Array());
+    await this.#files.sync(receipt);
+    if ((await this.#files.move(staged, final)) === "absent") await this.#checkShown(prepared as Staged);
+  }
+
+  async #checkShown({ staged, final, size, receipt }: Staged): Promise<void> {
+    if ((await this.#files.stat(receipt)) !== null) return;
+    const shown = await this.#files.stat(final);
+    if (shown === null) throw gone(staged, final);
+    if (shown.size !== size) throw otherSize(final, shown.size, size);
+  }
+
+  async sweep(keep: readonly unknown[]): Promise<void> {
+    const kept = new Set(keep.map((prepared) => basename((prepared as Staged).staged)));
+    const folder = join(this.target, stagedFolder);
+    const ours = (await this.#files.list(folder)).filter((name) => name.startsWith(this.#stage.task));
+    const receipts = ours.filter((name) => name.endsWith(receiptEnding));
+    // A session whose generation is over may come late: what newer ones have staged is not its to remove.
+    const own = this.#generationIn(this.#stage.session);
+    const mayGo = (name: string) => !name.startsWith(this.#stage.session) && !(this.#generationIn(name) > own);
+    const left = ours.filter((name) => !name.endsWith(receiptEnding) && mayGo(name));
+    const old = [...left.filter((name) => !kept.has(name)), ...receipts.slice(0, -receiptsKept)];
+    for (const name of old) await this.#files.remove(join(folder, name));
+  }
+
+  #generationIn(name: string): number {
+    return Number(name.slice(this.#stage.task.length).split("-")[0]);
+  }
+
+  #nextEpoch(): EpochFile {
+    this.#epochs++;
+    return new EpochFile(this.#files, join(this.target, stagedFolder, `${this.#stage.session}-${this.#epochs}`));
+  }
+}
+
+/** Readers of the folder leave it out: it is no file, and its name begins with a dot. */
+const stagedFolder = ".staged";
+const receiptEnding = ".shown";
+
+/** Of lines as text. Bytes of UTF-8 are at most three times as many. */
+const textLengthMax = 32 * 1024;
+/** What is written at a time. */
+const pieceBytes = 1024 * 1024;
+
+/** The staged file of one epoch: pieces are written one after the other. */
+class EpochFile {
+  size = 0;
+  /** Bytes that are not written yet. */
+  waiting = 0;
+  #piece = Buffer.allocUnsafeSlow(pieceBytes);
+  #filled = 0;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly files: Files,
+    readonly path: string,
+  ) {}
+
+  append(text: string): void {
+    const bytesMax = 3 * text.length;
+    if (bytesMax > this.#piece.length - this.#filled) this.#cut(bytesMax);
+    const bytes = this.#piece.write(text, this.#filled, "utf8");
+    this.#filled += bytes;
+    this.waiting += bytes;
+  }
+
+  /** Resolves when all that was appended is written. */
+  flush(): Promise<void> {
+    this.#cut(0);
+    return this.#tail;
+  }
+
+  /** Writes the piece, and begins another one that has room for so many bytes. */
+  #cut(room: number): void {
+    if (this.#filled > 0) {
+      const bytes = this.#piece.subarray(0, this.#filled);
+      const offset = this.size;
+      this.size += bytes.length;
+      this.#tail = this.#tail.then(async () => {
+        await this.files.write(this.path, offset, bytes);
+        this.waiting -= bytes.length;
+      });
+      // Whoever flushes hears of a failure.
+      this.#tail.catch(() => undefined);
+    } else if (room <= this.#piece.length) return;
+    this.#piece = Buffer.allocUnsafeSlow(Math.max(pieceBytes, room));
+    this.#filled = 0;
+  }
+}
+
+function noDeletions(folder: string): StreamError {
+  return new StreamError(
+    "invalid",
+    `fileSink "${folder}": a deletion cannot be written, for a line is not taken back; write a row that says so`,
+  );
+}
+
+function otherSize(path: string, found: number, size: number): StreamError {
+  return new StreamError(
+    "corrupt",
+    `${path} has ${found} bytes, ${size} were written: was it changed by hand, or the disk full? Restore from another checkpoint`,
+  );
+}
+
+function gone(staged: string, final: string): StreamError {
+  return new StreamError(
+    "corrupt",
+    `neither ${staged} nor ${final} is there, although a complete checkpoint says that it was written (C4). Put the staged file back, or restore from an earlier checkpoint`,
+  );
+}

@@ -1,0 +1,80 @@
+import { StreamError } from "../model/errors.js";
+import type { CheckpointId } from "../model/ids.js";
+import type { Key } from "../model/keys.js";
+import type { EagerSink, EagerWriter, VersionedRow } from "../pipeline/sink.js";
+import { heldRow } from "./held-output.js";
+
+/** Rows of one eager sink that are not written yet: of each key the newest. They are written beside the records, and all before the ack (B3). */
+export class EagerOutput {
+  readonly kind = "eager";
+  rows = 0;
+  readonly waitingMax = 10_000;
+  #pending = new Map<string, VersionedRow>();
+  #before: { readonly key: string; readonly row: VersionedRow | undefined }[] | null = null;
+  #epoch: CheckpointId;
+  #tail: Promise<void> = Promise.resolve();
+
+  constructor(
+    private readonly name: string,
+    private readonly sink: Pick<EagerSink<never>, "keyOf" | "keyFor">,
+    private readonly writer: EagerWriter,
+    private readonly nextSeq: () => number,
+    private readonly first: {
+      readonly epoch: CheckpointId;
+      readonly versionOf: (epoch: CheckpointId, seq: number) => Uint8Array;
+    },
+  ) {
+    this.#epoch = first.epoch;
+  }
+
+  /** W3: the row's key is the operator's, else a key written before a crash and not after it would stay. */
+  add(row: unknown, operatorKey?: Key): void {
+    if (typeof row === "object" && !ArrayBuffer.isView(row)) Object.freeze(row);
+    const key = this.sink.keyOf(row as never);
+    if (operatorKey === undefined || this.sink.keyFor(operatorKey) !== key) throw otherKey(this.name);
+    const { row: kept, change, seq } = heldRow(key, row, this.nextSeq());
+    if (this.#before !== null) this.#before.push({ key, row: this.#pending.get(key) });
+    this.#pending.set(key, { key, row: kept, change, version: this.first.versionOf(this.#epoch, seq) });
+    this.rows++;
+  }
+
+  mark(): void {
+    if (this.#before === null) this.#before = [];
+    else if (this.#before.length > 0) this.#before.length = 0;
+  }
+
+  rollback(): void {
+    const before = this.#before ?? [];
+    this.rows -= before.length;
+    for (const { key, row } of before.reverse()) {
+      if (row === undefined) this.#pending.delete(key);
+      else this.#pending.set(key, row);
+    }
+    this.#before = [];
+  }
+
+  get waiting(): number {
+    return this.#pending.size;
+  }
+
+  /** Writes what waits, behind what is under way. */
+  flush(): Promise<void> {
+    const rows = [...this.#pending.values()];
+    this.#pending = new Map();
+    if (rows.length > 0) this.#tail = this.#tail.then(() => this.writer.put(rows));
+    return this.#tail;
+  }
+
+  /** At a cut: resolves when all rows of the epoch are written. What comes now is of the next one. */
+  cut(next: CheckpointId): Promise<void> {
+    this.#epoch = next;
+    return this.flush();
+  }
+}
+
+function otherKey(name: string): StreamError {
+  return new StreamError(
+    "invalid",
+    `sink "${name}" writes at once, and its row has another key than the operator before it (W3): after a failure a row could stay that nobody writes again. Give the row the operator's key, or leave out delivery: "eager"`,
+  );
+}

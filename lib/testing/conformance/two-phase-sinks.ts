@@ -1,0 +1,216 @@
+import assert from "node:assert/strict";
+import type { Json } from "../../model/canonical-json.js";
+import type { SinkResources, TwoPhaseSink, TwoPhaseWriter } from "../../pipeline/sink.js";
+import { permitFor } from "./sink-permits.js";
+import type { Test } from "./suite.js";
+
+/** A sink over a target that nobody else uses, and that is empty, for each test. */
+export interface OpenTwoPhaseSink {
+  readonly sink: TwoPhaseSink<never>;
+  /** What a session of the task gets, of a generation: sessions differ in what is theirs alone (`stage`). */
+  resources(session: string, generation: number): SinkResources;
+  /** A row that the sink takes. */
+  row(content: number): unknown;
+  /** What a reader of the target sees, as `row` made it, in the order of the names of what is shown. */
+  seen(): Promise<readonly unknown[]>;
+}
+
+interface Case extends OpenTwoPhaseSink {
+  /** Of generation 2, where none is given. */
+  writer(session: string, generation?: number): TwoPhaseWriter;
+  /** Rows that are written, sealed and staged: what an ack says of them. */
+  staged(writer: TwoPhaseWriter, checkpoint: number, ...contents: readonly number[]): Promise<Json>;
+  commit(writer: TwoPhaseWriter, prepared: Json): Promise<void>;
+  assertSeen(...contents: readonly number[]): Promise<void>;
+}
+
+type It = (name: string, run: (given: Case) => Promise<void>) => void;
+
+/** What every sink must do that stages rows and shows them by a second step. */
+export function twoPhaseSinkConformance(test: Test, open: () => Promise<OpenTwoPhaseSink>): void {
+  const it: It = (name, run) => test(name, async () => run(caseOf(await open())));
+  stages(it);
+  takesBack(it);
+  commits(it);
+  sweeps(it);
+}
+
+function caseOf(opened: OpenTwoPhaseSink): Case {
+  return {
+    ...opened,
+    writer: (session, generation = 2) => opened.sink.open(opened.resources(session, generation)),
+    async staged(writer, checkpoint, ...contents) {
+      for (const content of contents) writer.write(opened.row(content));
+      const sealed = writer.seal(`checkpoint-${String(checkpoint).padStart(6, "0")}`);
+      assert.ok(sealed !== null, "rows were written, so there is something to seal");
+      assert.equal(sealed.records, contents.length);
+      const { prepared } = await sealed.prepare();
+      // It goes through the ack, a document of JSON.
+      return JSON.parse(JSON.stringify(prepared)) as Json;
+    },
+    commit: (writer, prepared) => writer.commit(prepared, permitFor(9)),
+    async assertSeen(...contents) {
+      assert.deepEqual(
+        await opened.seen(),
+        contents.map((content) => opened.row(content)),
+      );
+    },
+  };
+}
+
+function stages(it: It): void {
+  it("C2 shows nothing before the commit, and all of it after", async ({ writer, staged, commit, assertSeen }) => {
+    const one = writer("one");
+    await one.check();
+    const prepared = await staged(one, 1, 1, 2, 3);
+    await assertSeen();
+    await commit(one, prepared);
+    await assertSeen(1, 2, 3);
+  });
+
+  it("B2 has rows after the cut in the next epoch", async ({ writer, row, staged, commit, assertSeen }) => {
+    const one = writer("one");
+    one.write(row(1));
+    const first = one.seal("checkpoint-000001");
+    const second = staged(one, 2, 2, 3);
+    const { prepared } = (await first?.prepare()) ?? { prepared: null };
+    await commit(one, prepared);
+    await assertSeen(1);
+    await commit(one, await second);
+    await assertSeen(1, 2, 3);
+  });
+
+  it("seals nothing where no row came", async ({ writer, staged }) => {
+    const one = writer("one");
+    assert.equal(one.seal("checkpoint-000001"), null);
+    await staged(one, 2, 1);
+    assert.equal(one.seal("checkpoint-000003"), null);
+  });
+
+  it("stages early what it is told to flush", async ({ writer, row, staged, commit, assertSeen }) => {
+    const one = writer("one");
+    for (let content = 1; content <= 50; content++) one.write(row(content));
+    assert.ok(one.waiting > 0);
+    await one.flush();
+    assert.equal(one.waiting, 0);
+    await assertSeen();
+    for (let content = 51; content <= 60; content++) one.write(row(content));
+    const sealed = one.seal("checkpoint-000001");
+    assert.equal(sealed?.records, 60);
+    await commit(one, (await sealed?.prepare())?.prepared ?? null);
+    await assertSeen(...Array.from({ length: 60 }, (_, index) => index + 1));
+    await staged(one, 2, 61);
+  });
+}
+
+function takesBack(it: It): void {
+  it("takes back the rows since the mark", async ({ writer, row, commit, assertSeen }) => {
+    const one = writer("one");
+    one.write(row(1));
+    one.mark();
+    one.write(row(2));
+    one.write(row(3));
+    one.rollback();
+    one.mark();
+    one.write(row(4));
+    one.mark();
+    one.rollback();
+    const sealed = one.seal("checkpoint-000001");
+    assert.equal(sealed?.records, 2);
+    await commit(one, (await sealed?.prepare())?.prepared ?? null);
+    await assertSeen(1, 4);
+  });
+}
+
+function commits(it: It): void {
+  it("C2 shows the same when a commit is repeated, by whomever", async ({ writer, staged, commit, assertSeen }) => {
+    const prepared = await staged(writer("one"), 1, 1, 2);
+    for (const session of ["one", "two", "three"]) await commit(writer(session), prepared);
+    await assertSeen(1, 2);
+  });
+
+  it("C2 shows the same when several commit at once", async ({ writer, staged, commit, assertSeen }) => {
+    const prepared = await staged(writer("one"), 1, 1, 2);
+    const sessions = ["two", "three", "four", "five"];
+    // Of those that meet, one may lose, and says so: it comes again.
+    const results = await Promise.allSettled(sessions.map((session) => commit(writer(session), prepared)));
+    assert.ok(results.some(({ status }) => status === "fulfilled"));
+    await commit(writer("six"), prepared);
+    await assertSeen(1, 2);
+  });
+
+  it("C4 finds nothing wrong when the staged is gone because it is shown", async (given) => {
+    const { writer, staged, commit, assertSeen } = given;
+    const prepared = await staged(writer("one"), 1, 1);
+    await commit(writer("one"), prepared);
+    await writer("two").sweep([]);
+    await commit(writer("two"), prepared);
+    await assertSeen(1);
+  });
+
+  it("C4 is corrupt where neither the staged nor the shown is there", async ({
+    writer,
+    staged,
+    commit,
+    assertSeen,
+  }) => {
+    const prepared = await staged(writer("one"), 1, 1);
+    await writer("two").sweep([]);
+    await assert.rejects(commit(writer("two"), prepared), { name: "StreamError", kind: "corrupt" });
+    await assertSeen();
+  });
+
+  it("C2 shows epochs one by one, those of a restored checkpoint under their own names", async (given) => {
+    const { writer, staged, commit, assertSeen } = given;
+    const one = writer("one");
+    const [first, second] = [await staged(one, 1, 1), await staged(one, 2, 2)];
+    await commit(writer("two"), first);
+    await assertSeen(1);
+    await commit(writer("two"), second);
+    await commit(writer("two"), first);
+    await assertSeen(1, 2);
+  });
+}
+
+function sweeps(it: It): void {
+  it("R6 removes what nobody refers to, and keeps what an ack lists", async (given) => {
+    const { writer, staged, commit, assertSeen } = given;
+    const one = writer("one");
+    const kept = await staged(one, 1, 1);
+    const lost = await staged(one, 2, 2);
+    const next = writer("two");
+    await next.sweep([kept]);
+    await assert.rejects(commit(next, lost), { kind: "corrupt" });
+    await commit(next, kept);
+    await assertSeen(1);
+  });
+
+  it("R6 never removes its own session's, nor what is shown", async ({ writer, staged, commit, assertSeen }) => {
+    const one = writer("one");
+    const shown = await staged(one, 1, 1);
+    await commit(one, shown);
+    const mine = await staged(one, 2, 2);
+    await one.sweep([]);
+    await commit(one, mine);
+    await assertSeen(1, 2);
+  });
+
+  it("R6 never removes what a newer generation staged", async ({ writer, staged, commit, assertSeen }) => {
+    const next = writer("two", 10);
+    const mine = await staged(next, 1, 1);
+    await writer("one", 9).sweep([]);
+    await commit(next, mine);
+    await assertSeen(1);
+  });
+
+  it("C2 does not show what a session goes on to stage that was replaced", async (given) => {
+    const { writer, staged, commit, assertSeen } = given;
+    const [zombie, next] = [writer("one"), writer("two")];
+    const shared = await staged(zombie, 1, 1);
+    await next.sweep([shared]);
+    await staged(zombie, 2, 2);
+    await commit(next, shared);
+    await commit(next, await staged(next, 3, 3));
+    await assertSeen(1, 3);
+  });
+}

@@ -1,0 +1,14 @@
+import type { SinkResources } from "../../lib/pipeline/sink.js";
+import { memoryFiles } from "../../lib/testing/memory/files.js";
+import { memoryTables } from "../../lib/testing/memory/tables.js";
+import { quickClock } from "./checkpoint-worlds.js";
+
+/** What a session gives a sink: ports in memory, names with `acme-` before them. */
+export const sinkResources = (over: Partial<SinkResources> = {}): SinkResources => ({
+  tables: memoryTables().tables,
+  files: memoryFiles().files,
+  clock: quickClock(),
+  bind: (_kind, name) => `acme-${name}`,
+  stage: { task: "out-task-", session: "out-task-session" },
+  ...over,
+});
