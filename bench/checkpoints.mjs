@@ -7,7 +7,7 @@ import { keysMax, writeLines } from "./inputs.mjs";
 
 const sharePercents = [1, 10, 100];
 const keysPerLine = 100;
-const recordsByDefault = 3_000_000;
+const recordsByDefault = 5_000_000;
 const timeoutMs = 10 * 60_000;
 const interval = "1s";
 /** Longer than any run: the one at the end remains. */
@@ -23,7 +23,7 @@ export async function run({ records, folder, say }) {
     writeLines(input, ranges(keys, { part: Math.ceil((keys * percent) / 100), touches }));
     const run = (every) => runOnce(every, { input, folder, keys });
     const runs = { with: await run(interval), without: await run(never) };
-    shares.push(summary(percent, runs));
+    shares.push(summary(percent, runs, keys / keysPerLine));
     say(`${percent} %: ${shares.at(-1).checkpoints} checkpoints, ${whole(runs.with.cpuMs)} ms of CPU`);
   }
   say("the state alone");
@@ -52,9 +52,11 @@ async function runOnce(every, { input, folder, keys }) {
   return result;
 }
 
-function summary(percent, { with: some, without }) {
-  const deltas = some.checkpoints.filter(({ kind }) => kind === "delta");
-  const bases = some.checkpoints.filter(({ kind }) => kind === "base");
+/** @param {number} linesOfAll so many lines bring all keys: what is cut before, and with the next cut, is no share of them */
+function summary(percent, { with: some, without }, linesOfAll) {
+  const full = some.checkpoints.filter((_, index) => (some.checkpoints[index - 1]?.lines ?? 0) >= linesOfAll);
+  const deltas = full.filter(({ kind }) => kind === "delta");
+  const bases = some.checkpoints.filter(({ kind, lines }) => kind === "base" && lines >= linesOfAll);
   const of = (list, figure) => (list.length === 0 ? null : median(list.map((one) => one[figure])));
   const { restore } = some;
   const perHundredMb = (ms) => (ms * 100 * megabyte) / restore.bytes / 1_000;
@@ -83,7 +85,7 @@ export function report({ keys, shares, state }) {
   const percent = (share) => `${fixed(share * 100, 1)} %`;
   const rows = [
     [`checkpoints: ${whole(keys)} keys, each second`, ...shares.map((one) => `${one.percent} % change`)],
-    ["checkpoints: bases, deltas", ...shares.map(({ bases, deltas }) => `${bases.count}, ${deltas.count}`)],
+    ["bases and deltas with all keys there", ...shares.map(({ bases, deltas }) => `${bases.count}, ${deltas.count}`)],
     ["MB of a base", ...shares.map(({ bases }) => megabytes(bases.bytes))],
     ["MB of a delta", ...shares.map(({ deltas }) => megabytes(deltas.bytes))],
     ["keys in a delta", ...shares.map(({ deltas }) => (deltas.keys === null ? "" : whole(deltas.keys)))],

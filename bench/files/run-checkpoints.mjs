@@ -69,7 +69,7 @@ await measured(async () => {
     checkpoints: done.acks.map(({ snapshot, figures }) => {
       const { kind, file } = newest(snapshot);
       const keys = file.slices.reduce((sum, slice) => sum + slice.keys, 0);
-      return { kind, keys, bytes: file.body.size, ackMs: figures.ackedAt - figures.cutAt };
+      return { kind, keys, bytes: file.body.size, lines: figures.recordsIn, ackMs: figures.ackedAt - figures.cutAt };
     }),
     runMs: gaps.last - gaps.from,
     pausesMs: gaps.sum,

@@ -1,7 +1,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { StreamError } from "./errors.js";
 import { fieldReader } from "./json-fields.js";
-import { jsonLines, jsonOfBytes, jsonText } from "./json-text.js";
+import { jsonLines, jsonOfBytes, jsonRowText, jsonText } from "./json-text.js";
 import { detached, type LineDecoder, oneLine, withLines } from "./lines.js";
 import { validated } from "./schemas.js";
 import { fromUtf8, toUtf8 } from "./utf8.js";
@@ -102,7 +102,7 @@ function jsonCodec<M extends object>(
     ...more,
   });
   const decoder = accept === null ? reader.lines : accepted(reader.lines, accept);
-  return withLines(codec, { decoder, encode: jsonText });
+  return withLines(codec, { decoder, encode: jsonRowText() });
 }
 
 function accepted(lines: LineDecoder<unknown>, accept: (value: unknown) => unknown): LineDecoder<unknown> {

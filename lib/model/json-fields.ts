@@ -74,7 +74,12 @@ function rowMaker(names: readonly string[]): (values: readonly unknown[]) => Row
     for (const [slot, name] of names.entries()) if (values[slot] !== absent) row[name] = values[slot];
     return row;
   };
-  return whole === undefined ? byMember : (values) => (values.includes(absent) ? byMember(values) : whole(values));
+  if (whole === undefined) return byMember;
+  const none = absent;
+  return (values) => {
+    for (let slot = 0; slot < values.length; slot++) if (values[slot] === none) return byMember(values);
+    return whole(values);
+  };
 }
 
 function checkNames(names: readonly string[]): void {

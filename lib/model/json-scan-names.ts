@@ -3,7 +3,6 @@ import { narrowed } from "./json-scan-text.js";
 /** Of members beyond it nothing is kept. */
 const membersMax = 32;
 const textMax = 32;
-const wordsMax = textMax / 4;
 
 /**
  * Which members of an object are wanted. Objects that follow one another mostly have the same names in the same order, so that
@@ -17,7 +16,7 @@ export class MemberNames {
   /** Which name it was: its place among the names, or -1. */
   readonly slots = new Int32Array(membersMax);
   /** Those characters, four in a word; the last word ends where they end. */
-  readonly words = new Int32Array(membersMax * wordsMax);
+  readonly words = Array.from({ length: membersMax }, () => new Int32Array(textMax / 4));
 
   constructor(names: readonly string[]) {
     this.#needles = names.map(needleOf);
@@ -41,19 +40,11 @@ export class MemberNames {
     const kept = length >= 4 && length <= textMax && isAscii(bytes.subarray(from, valueFrom));
     this.lengths[member] = kept ? length : 0;
     this.slots[member] = slot;
-    if (!kept) return;
-    for (let index = 0; index * 4 < length; index++) {
-      this.words[member * wordsMax + index] = view.getInt32(from + Math.min(index * 4, length - 4), true);
+    const words = this.words[member] as Int32Array;
+    for (let index = 0; kept && index * 4 < length; index++) {
+      words[index] = view.getInt32(from + Math.min(index * 4, length - 4), true);
     }
   }
-}
-
-/** Whether these characters stand there: those of a member the last time. */
-export function sameWords(view: DataView, from: number, words: Int32Array, member: number, length: number): boolean {
-  let word = member * wordsMax;
-  let at = 0;
-  for (; at + 4 <= length; at += 4) if (view.getInt32(from + at, true) !== words[word++]) return false;
-  return at === length || view.getInt32(from + length - 4, true) === words[word];
 }
 
 /** Where a member's name stands, without escapes. */

@@ -1,4 +1,4 @@
-import { MemberNames, sameWords } from "./json-scan-names.js";
+import { MemberNames } from "./json-scan-names.js";
 import { ScanText } from "./json-scan-text.js";
 import { detached } from "./lines.js";
 
@@ -45,7 +45,7 @@ export class JsonScan {
       at++;
       const length = member < lengths.length ? (lengths[member] as number) : 0;
       let slot: number;
-      if (length > 0 && sameWords(view, at, words, member, length)) {
+      if (length > 0 && sameWords(view, at, words[member] as Int32Array, length)) {
         slot = slots[member] as number;
         at += length;
       } else {
@@ -125,6 +125,14 @@ const digit9 = 0x39;
 const wordCharacters = Uint8Array.from({ length: 256 }, (_, code) =>
   /[0-9A-Za-z+.-]/.test(String.fromCharCode(code)) ? 1 : 0,
 );
+
+/** Whether these characters stand there: four in a word, the last word ending where they end. */
+function sameWords(view: DataView, from: number, words: Int32Array, length: number): boolean {
+  let word = 0;
+  let at = 0;
+  for (; at + 4 <= length; at += 4) if (view.getInt32(from + at, true) !== words[word++]) return false;
+  return at === length || view.getInt32(from + length - 4, true) === words[word];
+}
 
 function blanksEnd(bytes: Uint8Array, from: number): number {
   let at = from;

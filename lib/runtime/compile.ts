@@ -1,6 +1,7 @@
 import { StreamError } from "../model/errors.js";
 import type { Key } from "../model/keys.js";
 import type { NodeId, Plan, PlanNode, UserFunction } from "../pipeline/plan.js";
+import type { Position } from "../pipeline/stream.js";
 import type { StateTable } from "../state/table.js";
 import { AsyncStage } from "./async-stage.js";
 import type { Called } from "./calls.js";
@@ -111,9 +112,9 @@ function processStep(
     key: undefined as Key | undefined,
     state: table.accessors,
     // The view is reused for the next record; what somebody keeps, in state or in a row, must stay what it was.
-    get position() {
-      const { source, shard, sequenceNumber } = here.record;
-      return { source, shard, sequenceNumber };
+    get position(): Position {
+      const { source, shard, sequenceNumber, subSequenceNumber } = here.record;
+      return { source, shard, sequenceNumber, subSequenceNumber };
     },
   };
   return (value, key) => {

@@ -58,7 +58,7 @@ export class Session {
   #comingBack = false;
   /** A first record was taken: the time from a crash to here is the time to recover. */
   #flowing = false;
-  /** Told to the log. */
+  /** Told to the log, once a checkpoint. */
   #quarantined = 0;
   #recordsBefore: { readonly in: number; readonly out: number };
   #seq = 0;
@@ -172,9 +172,6 @@ export class Session {
     const { task, log, store } = this.#parts;
     const fed = this.#feed.slice();
     task.advance();
-    if (task.quarantined > this.#quarantined)
-      log({ event: "quarantined", records: task.quarantined - this.#quarantined });
-    this.#quarantined = task.quarantined;
     if (!this.#flowing && task.recordsIn > 0) {
       this.#flowing = true;
       log({ event: "flowing", generation: this.#me.generation, task: this.#me.task, session: this.#me.session });
@@ -209,7 +206,7 @@ export class Session {
 
   /** B2: at a record boundary, synchronously. What remains to be done for the ack goes on beside the records. */
   #cut(pending: Pending): void {
-    const { task, readers, writers, store } = this.#parts;
+    const { task, readers, writers, store, log } = this.#parts;
     const kind = nextSnapshotKind(this.#snapshot, task.tables);
     const at = {
       checkpointId: pending.checkpointId,
@@ -222,6 +219,9 @@ export class Session {
       recordsOut: this.#recordsBefore.out + task.recordsOut,
     };
     const cut = cutTask(task, writers, this.#me, at, kind);
+    if (task.quarantined > this.#quarantined)
+      log({ event: "quarantined", records: task.quarantined - this.#quarantined });
+    this.#quarantined = task.quarantined;
     for (const reader of readers.values()) reader.changed = false;
     this.#epoch = pending.checkpointId;
     this.#phase = afterCut(pending, timeOf(this.#parts));

@@ -24,7 +24,11 @@ export interface Encoded {
   readonly rows: Rows;
 }
 
-const groupStartBytes = 512;
+const groupStartBytesMin = 512;
+const groupStartBytesMax = 256 * 1024;
+
+/** What a small row takes, and some more, since key groups are not quite equal. */
+const rowBytes = 28;
 
 /** Writes the entries of one operator as they come, each behind the others of its key group; in the end slices are made of that. */
 export class EntryEncoder {
@@ -35,14 +39,18 @@ export class EntryEncoder {
   readonly #groups: (CborWriter | undefined)[] = new Array<CborWriter | undefined>(keyGroupCount).fill(undefined);
   readonly #keys = new Int32Array(keyGroupCount);
   readonly #bytesMax: number;
+  readonly #startBytes: number;
   readonly #rows: Rows;
   readonly #isMap: readonly boolean[];
   /** The column that is being written. */
   #column = 0;
 
-  constructor(of: Encoded, bytesMax: number) {
+  /** @param expected about how many rows will be saved: too small a buffer is garbage as soon as it is full */
+  constructor(of: Encoded, options: { readonly bytesMax: number; readonly expected: number }) {
     this.#of = of;
-    this.#bytesMax = bytesMax;
+    this.#bytesMax = options.bytesMax;
+    const startBytes = Math.ceil((options.expected * rowBytes) / keyGroupCount);
+    this.#startBytes = Math.min(Math.max(startBytes, groupStartBytesMin), groupStartBytesMax);
     this.#rows = of.rows;
     this.#isMap = of.columns.map(({ kind }) => kind === "map");
   }
@@ -67,7 +75,7 @@ export class EntryEncoder {
   /** Neighbouring key groups together until they have `target` bytes, in their order. To be asked for once, when all are saved. */
   *slices(target: number): Generator<EncodedSlice, void, void> {
     const { operator, stateVersion } = this.#of;
-    const header = new CborWriter({ startBytes: groupStartBytes });
+    const header = new CborWriter({ startBytes: groupStartBytesMin });
     header.value(sliceHeaderItem(this.#of));
     let parts: Uint8Array[] = [];
     let [first, last, keys, bytes] = [0, 0, 0, 0];
@@ -93,7 +101,7 @@ export class EntryEncoder {
   }
 
   #open(keyGroup: number): CborWriter {
-    const writer = new CborWriter({ bytesMax: this.#bytesMax, startBytes: groupStartBytes });
+    const writer = new CborWriter({ bytesMax: this.#bytesMax, startBytes: this.#startBytes });
     this.#groups[keyGroup] = writer;
     return writer;
   }

@@ -32,6 +32,9 @@ export interface StepLimits {
 
 export const stepLimits: StepLimits = Object.freeze({ entries: 16_384, bytes: 512 * 1024 });
 
+/** The first step of a snapshot, each next one twice as many: code that was never run before is slow until it is compiled. */
+const firstStepEntries = 512;
+
 /** Entries looked at between two looks at the bytes. */
 const entriesAtOnce = 64;
 
@@ -64,13 +67,17 @@ export class Snapshot {
   readonly #slices: EncodedSlice[] = [];
   /** The part that is being encoded; at the end of them they are made into slices. */
   #at = 0;
+  #entriesMax = firstStepEntries;
   #phase: "encoding" | "slicing" | "done" | "abandoned" = "encoding";
 
   constructor(tables: readonly StateTable[], options: EncodeOptions) {
     this.kind = options.kind;
     this.#bytesMax = options.bytesMax ?? snapshotBytesMax;
     const sorted = tables.toSorted((a, b) => (a.operator < b.operator ? -1 : 1));
-    this.#parts = sorted.map((table) => ({ table, encoder: new EntryEncoder(table, this.#bytesMax) }));
+    this.#parts = sorted.map((table) => {
+      const expected = options.kind === "base" ? table.keys : table.dirty;
+      return { table, encoder: new EntryEncoder(table, { bytesMax: this.#bytesMax, expected }) };
+    });
     this.#slicing = slicesOf(this.#parts, options.sliceBytesTarget ?? sliceBytesTarget);
     for (const { table, encoder } of this.#parts) table.beginCut(options.kind, (row) => encoder.save(row));
   }
@@ -107,13 +114,15 @@ export class Snapshot {
 
   #encode(limits: StepLimits): void {
     const bytesBefore = this.#bytes();
-    for (let entries = 0; entries < limits.entries && this.#bytes() - bytesBefore < limits.bytes; ) {
+    const entriesMax = Math.min(limits.entries, this.#entriesMax);
+    this.#entriesMax *= 2;
+    for (let entries = 0; entries < entriesMax && this.#bytes() - bytesBefore < limits.bytes; ) {
       const part = this.#parts[this.#at];
       if (part === undefined) {
         this.#phase = "slicing";
         return;
       }
-      const count = Math.min(entriesAtOnce, limits.entries - entries);
+      const count = Math.min(entriesAtOnce, entriesMax - entries);
       const isOver = part.table.advanceCut(count);
       this.#check(part);
       entries += count;

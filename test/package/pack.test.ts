@@ -94,6 +94,21 @@ describe("a new project", () => {
     });
   });
 
+  it("runs its pipeline in a test, with the test kit", { timeout }, async () => {
+    project.write("orders.mjs", pipelineText);
+    const program = `
+      import { runPipeline } from "tidemark/testing";
+      const { default: orders } = await import("./orders.mjs");
+      const input = { orders: [1, 2, 3].map((amount) => ({ customer: "ann", amount })) };
+      const { sinks, crashes } = await runPipeline(orders, input, { crashes: 1 });
+      console.log(JSON.stringify({ sinks, crashes }));
+    `;
+    expect(JSON.parse(await project.run(process.execPath, "--input-type=module", "--eval", program))).toEqual({
+      sinks: { customers: [{ customer: "ann", total: 6 }] },
+      crashes: 1,
+    });
+  });
+
   it("reaches what the package exports, and nothing else", { timeout }, async () => {
     const program = `await import("tidemark/dist/model/head.js")`;
     const refused = project.run(process.execPath, "--input-type=module", "--eval", program);

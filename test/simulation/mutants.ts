@@ -1,3 +1,5 @@
+import { noFaults, type Profile } from "../../lib/testing/simulation/profile.js";
+
 /** A rule broken on purpose: one piece of the real code, replaced while it is bundled. The files stay as they are. */
 export interface Mutant {
   /** The rule, and how it is broken. */
@@ -6,27 +8,51 @@ export interface Mutant {
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
-  /** The service that is slow in every seed, where what the rule guards against is rare otherwise. */
-  readonly slowService?: "tables";
+  /** What every seed's run is made of, where what the rule guards against is rare otherwise. */
+  readonly profile?: Partial<Profile>;
   /** The first seed that finds it. */
   readonly seed: number;
 }
+
+const lossy: Partial<Profile> = { faults: { ...noFaults, lost: 0.2, delivery: 0.4 } };
+const deadly: Partial<Profile> = { faults: { ...noFaults, crash: 0.02 } };
+const resharded: Partial<Profile> = { shards: 3, reshards: 8 };
+const slow: Partial<Profile> = { faults: { ...noFaults, slow: 0.2, lost: 0.1 } };
+const unheard: Partial<Profile> = { faults: { ...noFaults, delivery: 0.6 }, wishes: 4 };
+const pressed: Partial<Profile> = { slowService: "tables", sessionMillis: [14_000, 15_000], wishes: 4 };
+
+/** Records are soon too old. */
+const forgetful: Partial<Profile> = { retentionMillis: 15_000, start: { afterMillis: 0 }, firstWishMillis: 0 };
+
+/** The pipeline sleeps between bursts, and nothing goes wrong. */
+const quiet: Partial<Profile> = {
+  faults: noFaults,
+  wishes: 0,
+  slowService: "none",
+  outage: null,
+  skewMillis: 0,
+  chaosMillis: 90_000,
+  endMillis: null,
+  bursts: 2,
+  suspendAfterMillis: 1_500,
+  firstWishMillis: 0,
+};
 
 export const mutants: readonly Mutant[] = [
   {
     name: "C1 an ack lists only what is new",
     file: "lib/runtime/session.ts",
-    find: "const committables = [...this.#committables, ...durable.prepared];",
+    find: "const committables = [...this.#uncommitted.list, ...durable.prepared];",
     replace: "const committables = durable.prepared;",
-    slowService: "tables",
+    profile: { slowService: "tables" },
     seed: 644,
   },
   {
     name: "C1 what an aborted checkpoint prepared is forgotten",
     file: "lib/runtime/session.ts",
-    find: "this.#committables = [...this.#committables, ...prepared];",
+    find: "this.#uncommitted.add(prepared);",
     replace:
-      "this.#committables = [...this.#committables.filter((item) => item.checkpointId <= (this.#head.completed?.checkpointId ?? 0)), ...prepared];",
+      "this.#uncommitted.drop(this.#uncommitted.list.filter((item) => item.checkpointId > (this.#head.completed?.checkpointId ?? 0)));\n    this.#uncommitted.add(prepared);",
     seed: 15,
   },
   {
@@ -106,6 +132,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/lease.ts",
     find: `(error.kind === "ambiguous" || error.kind === "transient")) return "unknown";`,
     replace: `(error.kind === "ambiguous" || error.kind === "transient")) return "swapped";`,
+    profile: lossy,
     seed: 18,
   },
   {
@@ -124,9 +151,10 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "R7 nobody repairs a marker",
-    file: "lib/checkpoint/coordinator.ts",
+    file: "lib/checkpoint/completing.ts",
     find: "    await writeMarker(store, head.incarnation, previous.ref);\n",
     replace: "",
+    profile: deadly,
     seed: 60,
   },
   {
@@ -161,9 +189,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "K3 a finished shard is forgotten",
     file: "lib/runtime/source-reader.ts",
-    find: "    return [...this.#shards.values()]\n      .map(({ entry }) => ({ shardId: entry.shardId, at: entry.at }))",
-    replace: `    return [...this.#shards.values()].filter(({ entry }) => entry.at.kind === "open")
-      .map(({ entry }) => ({ shardId: entry.shardId, at: entry.at }))`,
+    find: "    return [...this.#shards.values()]\n      .map(entryOf)\n      .map(({ shardId, at }) => ({ shardId, at }))",
+    replace:
+      '    return [...this.#shards.values()]\n      .map(entryOf)\n      .filter(({ at }) => at.kind === "open")\n      .map(({ shardId, at }) => ({ shardId, at }))',
     seed: 3,
   },
   {
@@ -178,13 +206,14 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/shard-table.ts",
     find: `    inTable.every((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
     replace: `    inTable.some((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
+    profile: resharded,
     seed: 244,
   },
   {
     name: "P1 the record at the position is taken again",
     file: "lib/runtime/shard-reads.ts",
-    find: "return { ...read, records: read.records.slice(1) };",
-    replace: "return read;",
+    find: "position.sub === null ? { read, skip: 1, sub: null }",
+    replace: "position.sub === null ? { read, skip: 0, sub: null }",
     seed: 3,
   },
   {
@@ -206,6 +235,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/guard.ts",
     find: "if (ended) throw",
     replace: "if (ended && name === member) throw",
+    profile: slow,
     seed: 5,
   },
   {
@@ -246,9 +276,10 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "R5 a move of the head without an answer counts as won",
-    file: "lib/checkpoint/coordinator.ts",
+    file: "lib/checkpoint/try-head.ts",
     find: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return false;`,
     replace: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return true;`,
+    profile: lossy,
     seed: 138,
   },
   {
@@ -305,15 +336,15 @@ export const mutants: readonly Mutant[] = [
   {
     name: "K3 the end of a shard counts as the end of the input",
     file: "lib/runtime/source-reader.ts",
-    find: ": this.#hasChildren(shard) || this.#endless.has(shard.entry.shardId),",
+    find: ": this.#childrenAreIn(shard) || this.#endless.has(shard.entry.shardId),",
     replace: ": true,",
     seed: 45,
   },
   {
     name: "K3 the child of a merge past the end of the input is waited for",
     file: "lib/runtime/source-reader.ts",
-    find: ": this.#hasChildren(shard) || this.#endless.has(shard.entry.shardId),",
-    replace: ": this.#hasChildren(shard),",
+    find: ": this.#childrenAreIn(shard) || this.#endless.has(shard.entry.shardId),",
+    replace: ": this.#childrenAreIn(shard),",
     seed: 45,
   },
   {
@@ -326,8 +357,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "P0 a second generation resolves LATEST anew",
     file: "lib/checkpoint/opening.ts",
-    find: "const known = manifest?.shards[name] ?? previous?.shards?.[name];",
-    replace: "const known = manifest?.shards[name];",
+    find: "const known = restored[name] ?? previous?.shards?.[name];",
+    replace: "const known = restored[name];",
     seed: 27,
   },
   {
@@ -343,5 +374,413 @@ export const mutants: readonly Mutant[] = [
     find: "const roots = listed.filter((shard) => !shard.parents.some((parent) => names.has(parent)));",
     replace: "const roots = listed.filter(() => names.size > 0);",
     seed: 24,
+  },
+  {
+    name: "N1 a session goes on after its last cut",
+    file: "lib/runtime/phase.ts",
+    find: 'if (time.remaining <= 2 * time.reserve) return { kind: "leaving", checkpointId: pending.checkpointId };',
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "N1 a successor gets state and positions, not what is uncommitted",
+    file: "lib/runtime/restore.ts",
+    find: "committables: await loadList(store, ack),",
+    replace: "committables: fromHandover ? [] : await loadList(store, ack),",
+    seed: 1,
+  },
+  {
+    name: "B1 a suspend checkpoint needs a change",
+    file: "lib/checkpoint/triggers.ts",
+    find: "if (mustSleep(facts, head, settings, progress)) return",
+    replace: "if (progress.some((task) => task.changed) && mustSleep(facts, head, settings, progress)) return",
+    seed: 1,
+  },
+  {
+    name: "B1 a final checkpoint needs a change",
+    file: "lib/checkpoint/triggers.ts",
+    find: "progress.every((task) => task.sourcesFinished)) {",
+    replace: "progress.every((task) => task.sourcesFinished && task.changed)) {",
+    seed: 1,
+  },
+  {
+    name: "B1 a checkpoint is triggered while the pipeline goes to rest",
+    file: "lib/checkpoint/triggers.ts",
+    find: 'if (head.status !== "running" || head.pending !== null',
+    replace: "if (head.pending !== null",
+    seed: 1,
+  },
+  {
+    name: "B1 nothing is triggered for a cut that was aborted",
+    file: "lib/checkpoint/triggers.ts",
+    find: "if (progress.some((task) => task.epoch > completed)) return true;",
+    replace: "",
+    profile: slow,
+    seed: 1,
+  },
+  {
+    name: "B2 a cut does not wait for calls",
+    file: "lib/runtime/session.ts",
+    find: "else if (this.#parts.task.inFlight === 0) this.#cut(due);",
+    replace: "else this.#cut(due);",
+    seed: 1,
+  },
+  {
+    name: "B3 the ack comes before what eager sinks took is written",
+    file: "lib/runtime/cut.ts",
+    find: "  await cut.written;\n",
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "B3 the ack comes before files are staged",
+    file: "lib/connectors/file-sink.ts",
+    find: "        await staging;\n        await this.#files.sync(epoch.path);\n",
+    replace: "        staging.catch(() => undefined);\n",
+    seed: 1,
+  },
+  {
+    name: "C3 a session that rests does not hand on its ack",
+    file: "lib/runtime/phase.ts",
+    find: "return handedOver !== null && endsWith(head, handedOver)",
+    replace: "return handedOver !== null && handedOver < 0 && endsWith(head, handedOver)",
+    profile: pressed,
+    seed: 1,
+  },
+  {
+    name: "N1 a lease released while going to rest gets no session",
+    file: "lib/checkpoint/decide.ts",
+    find: "  if (facts.record === null || facts.head === null) return null;\n  for",
+    replace:
+      '  if (facts.record === null || facts.head === null || facts.head.value.status !== "running") return null;\n  for',
+    profile: unheard,
+    seed: 1,
+  },
+  {
+    name: "R5 nobody invokes a lease that nobody takes",
+    file: "lib/checkpoint/decide.ts",
+    find: "since + untakenMillis <= facts.now",
+    replace: "since + untakenMillis < 0",
+    seed: 1,
+  },
+  {
+    name: "P0 a child starts at its beginning although the source starts later",
+    file: "lib/checkpoint/shard-table.ts",
+    find: 'return { kind: "timestamp", at: source.start, readTo };\n}',
+    replace: 'return { kind: "beginning", readTo };\n}',
+    seed: 1,
+  },
+  {
+    name: "K3 a child of a merge enters although a parent that is listed never did",
+    file: "lib/checkpoint/shard-table.ts",
+    find: "    !others.some((parent) => listed.has(parent))\n",
+    replace: "    others.length >= 0\n",
+    seed: 1,
+  },
+  {
+    name: "K3 a finished shard leaves before its children are in",
+    file: "lib/checkpoint/shard-table.ts",
+    find: 'if (entry.at.kind !== "finished" || names.has(entry.shardId)) return false;',
+    replace: 'if (entry.at.kind !== "finished") return false;\n  if (names.has(entry.shardId)) return true;',
+    seed: 1,
+  },
+  {
+    name: "P1 only the first read is checked",
+    file: "lib/runtime/shard-reads.ts",
+    find: 'if (shard.verified || position.kind !== "after") {\n    checkRetention(stream, shard.entry.shardId, position, read.serverNow);\n',
+    replace: 'if (shard.verified || position.kind !== "after") {\n',
+    profile: forgetful,
+    seed: 1,
+  },
+  {
+    name: "P1 a gap is skipped",
+    file: "lib/runtime/shard-reads.ts",
+    find: "if (loss !== null) throw loss;",
+    replace: "if (loss !== null) return;",
+    profile: forgetful,
+    seed: 1,
+  },
+  {
+    name: "P1 the end of a shard counts as read up to now",
+    file: "lib/runtime/positions.ts",
+    find: "return position.readTo ?? last?.arrivedAt",
+    replace: 'return (read.kind === "lines" ? null : read.serverNow) ?? last?.arrivedAt',
+    profile: forgetful,
+    seed: 1,
+  },
+  {
+    name: "P1 an empty read promises nothing",
+    file: "lib/runtime/positions.ts",
+    find: "return later(position.readTo, read.serverNow);",
+    replace: "return position.readTo;",
+    profile: { ...quiet, ...forgetful, suspendAfterMillis: null },
+    seed: 1,
+  },
+  {
+    name: "N3 a look leaves nothing behind",
+    file: "lib/checkpoint/opening.ts",
+    find: "const readTo = (await watchedFrom(store, origin)) ?? readToBefore(previous, origin);",
+    replace: "const readTo = null as Awaited<ReturnType<typeof watchedFrom>>;",
+    profile: { ...quiet, ...forgetful },
+    seed: 1,
+  },
+  {
+    name: "N3 it wakes for records only",
+    file: "lib/checkpoint/peek.ts",
+    find: 'if (read.next === null) return { kind: "news" };',
+    replace: 'if (read.next === null) return { kind: "quiet", serverNow: read.serverNow };',
+    profile: quiet,
+    seed: 1,
+  },
+  {
+    name: "N3 nobody looks at the shards of a pipeline that sleeps",
+    file: "lib/checkpoint/peek.ts",
+    find: 'if (behind.some((record) => at.end === null || record.arrivedAt < at.end)) return { kind: "news" };',
+    replace: "",
+    profile: quiet,
+    seed: 1,
+  },
+  {
+    name: "N3 a pipeline sleeps on when its bounded input is over",
+    file: "lib/checkpoint/watch.ts",
+    find: "looks.length > 0 && looks.every((look) => look.isOver)",
+    replace: "looks.length > 0 && looks.every((look) => look.isOver && look.retentionMillis < 0)",
+    profile: { ...quiet, endMillis: 80_000 },
+    seed: 1,
+  },
+  {
+    name: "N2 it sleeps while one session is idle for a moment",
+    file: "lib/checkpoint/triggers.ts",
+    find: "since !== null && since + settings.suspendAfter <= facts.now",
+    replace: "since !== null || progress.length > 0",
+    profile: quiet,
+    seed: 1,
+  },
+  {
+    name: "N3 a waking opens from the origin of the generation before",
+    file: "lib/checkpoint/asleep.ts",
+    find: 'return { kind: "open", reason: "wake", origin: head.completed, failure: null };',
+    replace: 'return { kind: "open", reason: "wake", origin: head.origin, failure: null };',
+    profile: quiet,
+    seed: 1,
+  },
+  {
+    name: "G1 an older generation's files go at once",
+    file: "lib/checkpoint/garbage.ts",
+    find: "if (stock.ripe === null || stock.ripe.generation <= generation) return true;",
+    replace: "if (stock.ripe === null) return false;",
+    seed: 1,
+  },
+  {
+    name: "G1 sessions that may live are forgotten",
+    file: "lib/checkpoint/garbage.ts",
+    find: "if (generation >= stock.head.generation) return true;\n",
+    replace: "if (generation >= stock.head.generation) return true;\n  if (stock.leases.length >= 0) return false;\n",
+    seed: 1,
+  },
+  {
+    name: "G2 what restorable checkpoints refer to goes",
+    file: "lib/checkpoint/garbage.ts",
+    find: "const goes = mayGo(name) && !referenced.has(key) &&",
+    replace: "const goes = mayGo(name) &&",
+    seed: 1,
+  },
+  {
+    name: "G2 the floor rises to the newest by number",
+    file: "lib/checkpoint/garbage.ts",
+    find: "const nth = lineage[retained - 1];",
+    replace: "const nth = { checkpointId: checkpointId(Number(head.nextCheckpointId) - retained) };",
+    seed: 1,
+  },
+  {
+    name: "G2 of the current generation goes what is below the floor alone",
+    file: "lib/checkpoint/garbage.ts",
+    find: "checkpointId(Math.min(head.floor, head.completed?.checkpointId ?? 0));",
+    replace: "checkpointId(Number(head.floor) + 1_000);",
+    seed: 1,
+  },
+  {
+    name: "G2 the marker goes last",
+    file: "lib/checkpoint/garbage.ts",
+    find: '["marker", "ack", "part", "generation", "manifest", "copy"] as const',
+    replace: '["ack", "part", "generation", "manifest", "copy", "marker"] as const',
+    seed: 1,
+  },
+  {
+    name: "G2 manifests below the floor stay",
+    file: "lib/checkpoint/garbage.ts",
+    find: 'return manifestGoes(name.ref) ? "manifest" : null;',
+    replace: "return null;",
+    seed: 1,
+  },
+  {
+    name: "G2 what an ack that counts refers to goes",
+    file: "lib/checkpoint/inventory.ts",
+    find: "ackItems.filter(({ name }) => acks.has(name)),",
+    replace: "[],",
+    seed: 1,
+  },
+  {
+    name: "G3 a checkpoint is opened that is not kept any more",
+    file: "lib/checkpoint/history.ts",
+    find: "if (sameRef(head.completed, ref)) return;",
+    replace: "return;",
+    seed: 1,
+  },
+  {
+    name: "R2 a restore leaves what is complete",
+    file: "lib/checkpoint/transitions.ts",
+    find: "    completed: opening.origin,\n",
+    replace: "    completed: head.completed,\n",
+    seed: 1,
+  },
+  {
+    name: "R2 a restore forgets the tip that it leaves",
+    file: "lib/checkpoint/transitions.ts",
+    find: "left: leaves && head.completed !== null ? [...head.left, head.completed] : head.left,",
+    replace: "left: head.left,",
+    seed: 1,
+  },
+  {
+    name: "P4 a supervisor opens with its own version",
+    file: "lib/checkpoint/decide.ts",
+    find: "if (facts.desired?.code.functionVersion !== me.functionVersion) return nothing;",
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "P4 code of another version completes a checkpoint",
+    file: "lib/checkpoint/decide.ts",
+    find: "if (all && facts.record.functionVersion === me.functionVersion)",
+    replace: "if (all)",
+    seed: 1,
+  },
+  {
+    name: "P4 a session of another version takes the lease",
+    file: "lib/checkpoint/lease.ts",
+    find: "if (record.functionVersion !== me.functionVersion) {",
+    replace: "if (record.functionVersion !== record.functionVersion) {",
+    seed: 1,
+  },
+  {
+    name: "R1 completed by the generation alone",
+    file: "lib/checkpoint/transitions.ts",
+    find: "head.generation !== ref.generation || head.pending.checkpointId !== ref.checkpointId",
+    replace: "head.generation !== ref.generation",
+    seed: 1,
+  },
+  {
+    name: "R7 a manifest is not complete without its fold",
+    file: "lib/checkpoint/fold.ts",
+    find: "previous: previous?.ref ?? null,",
+    replace: "previous: previous?.manifest.previous ?? null,",
+    seed: 1,
+  },
+  {
+    name: "C2 files are shown before the checkpoint is complete",
+    file: "lib/connectors/file-sink.ts",
+    find: "        const prepared: Staged = { staged: epoch.path, final, size: epoch.size, receipt };\n",
+    replace:
+      "        const prepared: Staged = { staged: epoch.path, final, size: epoch.size, receipt };\n        await this.commit(prepared);\n",
+    seed: 1,
+  },
+  {
+    name: "C4 a session sweeps what it has to commit",
+    file: "lib/runtime/session.ts",
+    find: "opened.writer.sweep(this.#uncommitted.stagedBy(name))",
+    replace: "opened.writer.sweep([])",
+    seed: 1,
+  },
+  {
+    name: "C4 a zombie sweeps what a newer generation staged",
+    file: "lib/connectors/file-sink.ts",
+    find: "!(this.#generationIn(name) > own)",
+    replace: "!(this.#generationIn(name) < 0 * own)",
+    seed: 1,
+  },
+  {
+    name: "C4 a lineage that was left loses what it has staged",
+    file: "lib/runtime/session.ts",
+    find: "this.#head.left.length === 0 ? writers : []",
+    replace: "writers",
+    seed: 1,
+  },
+  {
+    name: "W1 eager rows carry the epoch that they end",
+    file: "lib/runtime/eager-output.ts",
+    find: "    this.#epoch = next;\n",
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "W4 a deleted row may come back",
+    file: "lib/connectors/dynamo-table.ts",
+    find: 'const item = write.change === "put" ? row : tombstone(row, resources.clock);\n',
+    replace:
+      'const item = write.change === "put" ? row : tombstone(row, resources.clock);\n  if (write.change !== "put") return;\n',
+    seed: 1,
+  },
+  {
+    name: "W4 a deletion counts as a row of its key alone",
+    file: "lib/runtime/held-output.ts",
+    find: '{ key, row: deleted, change: "delete", seq }',
+    replace: '{ key, row: deleted, change: "put", seq }',
+    seed: 1,
+  },
+  {
+    name: "Q1 state that a bad record changed stays",
+    file: "lib/runtime/task.ts",
+    find: "      for (const table of this.tables) table.rollback();\n",
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "Q1 rows that a bad record gave stay",
+    file: "lib/runtime/task.ts",
+    find: "      for (const output of this.#undoable) output.rollback();\n",
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "Q1 calls that a bad record asked for are made",
+    file: "lib/runtime/task.ts",
+    find: "      for (const { stage } of this.#compiled.stages) stage.rollback();\n",
+    replace: "",
+    seed: 1,
+  },
+  {
+    name: "Q1 a bad record leaves no dead letter",
+    file: "lib/runtime/task.ts",
+    find: "      deadLetters.add(deadLetter(record, step, cause));",
+    replace: '      if (step === "decode") deadLetters.add(deadLetter(record, step, cause));',
+    seed: 1,
+  },
+  {
+    name: "B2 ordered calls overtake each other",
+    file: "lib/runtime/async-stage.ts",
+    find: "this.#options.ordered ? 0 :",
+    replace: "this.#options.ordered && this.#called.length < 0 ? 0 :",
+    seed: 1,
+  },
+  {
+    name: "P1 an aggregate is begun anew at a position within it",
+    file: "lib/runtime/record-batch.ts",
+    find: "else this.#nextUser = next;",
+    replace: "else this.#nextUser = 0;",
+    seed: 1,
+  },
+  {
+    name: "P1 a position behind an aggregate leaves out its rest",
+    file: "lib/runtime/record-batch.ts",
+    find: "      this.#lastSub = user.sub;\n",
+    replace: "      this.#lastSub = null;\n",
+    seed: 1,
+  },
+  {
+    name: "K2 user records of another shard are taken too",
+    file: "lib/runtime/record-batch.ts",
+    find: 'users === null || aggregation === "unchecked" ? users : withinShard(users, hashKeys)',
+    replace: "users === null || hashKeys.length > 0 ? users : withinShard(users, hashKeys)",
+    seed: 1,
   },
 ];

@@ -55,6 +55,18 @@ const happenings: Readonly<Record<string, RegExp>> = {
   "the pipeline gives up": /registers\.swap head .*, failed, .* -> swapped/,
   "the pipeline is stopped": /registers\.swap head .*, stopped, .* -> swapped/,
   "bounded input is finished": /registers\.swap head .*, finished, .* -> swapped/,
+  "the pipeline falls asleep": /registers\.swap head .*, suspended, .* -> swapped/,
+  "somebody looks at its shards meanwhile": /registers\.swap watch .* -> swapped/,
+  "a person restores an older checkpoint": /person \(restore\) has what it wished/,
+  "a person asks for a checkpoint that is not kept any more": /\(G3\)/,
+  "records are lost before they are read": /\(P1\)/,
+  "objects are collected": /blobs\.remove .* -> done$/,
+  "items are collected": /registers\.remove .* -> done$/,
+  "a record is put aside": /tables\.put dead .* -> written$/,
+  "a row is deleted": /tables\.put tallies .*~deleted.* -> written$/,
+  "a file is shown": /files\.move .* -> moved$/,
+  "a staged file is removed": /files\.remove (?!.*-check).* -> done$/,
+  "several records come as one": /input .*\/\d+$/,
 };
 
 describe(`${seeds} seeds`, () => {

@@ -84,7 +84,13 @@ describe("before anything is written", () => {
       `a row has ${itemBytesMax + 1} bytes, an item may have ${itemBytesMax} (400 KB)`,
     );
     writer.validate(row(itemBytesMax));
-    await apply({ key: "a", row: row(itemBytesMax), change: "put", version: version(1), checkpointId: checkpointId(1) });
+    await apply({
+      key: "a",
+      row: row(itemBytesMax),
+      change: "put",
+      version: version(1),
+      checkpointId: checkpointId(1),
+    });
     expect(items()).toHaveLength(1);
   });
 
@@ -103,7 +109,13 @@ describe("W1 held writes", () => {
   it("W1 are written whole, and again without a change; an older one that comes late changes nothing", async () => {
     const { apply, items, tables } = world();
     await apply(
-      { key: "a", row: { id: "a", n: 1, gone: true }, change: "put", version: version(1), checkpointId: checkpointId(1) },
+      {
+        key: "a",
+        row: { id: "a", n: 1, gone: true },
+        change: "put",
+        version: version(1),
+        checkpointId: checkpointId(1),
+      },
       write("b", 1),
     );
     await apply(write("a", 2));

@@ -194,11 +194,14 @@ describe("what earlier sessions left", () => {
     writer.write({ n: 5 });
     await writer.flush();
     await disk.files.write("/acme/out/theirs.csv", 0, Buffer.from("x"));
+    // This session may be a zombie itself, whose successor has staged already.
+    await disk.files.write(`${staged}/out-i-0.0-12-newer-1`, 0, Buffer.from("x"));
     await writer.sweep([listed]);
     expect(hidden().map((path) => path.slice(staged.length + 1))).toEqual([
       "other-i-0.0-1-other-1",
       "out-i-0.0-1-dead-1",
       "out-i-0.0-1-mine-1",
+      "out-i-0.0-12-newer-1",
     ]);
     expect(disk.paths()).toContain("/acme/out/theirs.csv");
   });

@@ -73,6 +73,22 @@ describe("B2 sessions with calls in flight", () => {
     expect([made(), world.shops()]).toEqual([[1, 2], { a: [1, 2] }]);
   });
 
+  it("B2 no more are under way than the bound, however many records wait; all are taken", async () => {
+    let [underWay, most] = [0, 0];
+    const call: Call = async (order, signal) => {
+      most = Math.max(most, ++underWay);
+      await world.clock.sleep(100 + (order.n % 7), signal);
+      underWay--;
+      return order;
+    };
+    const world = running(asked(call, { ...asking, concurrency: 3 }));
+    for (let n = 1; n <= 300; n++) world.put("a", n);
+    await world.wish();
+    await world.until(() => false, minutes(1));
+    expect(most).toBe(3);
+    expect(world.shops()).toEqual({ a: Array.from({ length: 300 }, (_, i) => i + 1) });
+  });
+
   it("B2 a crash with calls in flight: they are made again, and their answers count once", async () => {
     const { call, at, made } = byNumber();
     const world = running(asked(call, { ...asking, timeout: "25s" }));

@@ -201,7 +201,12 @@ describe("held rows, format 1", () => {
   ]);
   const rows: readonly HeldRow[] = [
     { key: "JFK", row: { airport: "JFK", flights: 2, rate: 0.5, name: "Zürich", last: null }, change: "put", seq: 1 },
-    { key: "", row: { n: 2 ** 53, big: 2n ** 70n, minus: -1, bytes: new Uint8Array([0, 255]) }, change: "put", seq: 2 ** 40 },
+    {
+      key: "",
+      row: { n: 2 ** 53, big: 2n ** 70n, minus: -1, bytes: new Uint8Array([0, 255]) },
+      change: "put",
+      seq: 2 ** 40,
+    },
     { key: "__proto__", row: awkward, change: "put", seq: 3 },
     { key: "4c41|1901f4", row: { list: [true, false, [], {}], when: new Date(1_000) }, change: "put", seq: 4 },
   ];
@@ -228,7 +233,9 @@ describe("held rows, format 1", () => {
 
   it("rows of every kind come back as they were", () => {
     const anyChange = fc.constantFrom<HeldRow["change"]>("put", "delete");
-    const some = fc.array(fc.record({ key: fc.string(), row: anyValue, change: anyChange, seq: fc.maxSafeNat() }), { maxLength: 5 });
+    const some = fc.array(fc.record({ key: fc.string(), row: anyValue, change: anyChange, seq: fc.maxSafeNat() }), {
+      maxLength: 5,
+    });
     fc.assert(
       fc.property(some, (given) => {
         expect(decodeHeldRows(encodeHeldRows(given))).toEqual(given);

@@ -17,9 +17,9 @@ import {
   readRange,
 } from "../../lib/runtime/cut.js";
 import { decodeHeldRows } from "../../lib/runtime/held-bodies.js";
-import { readStart } from "../../lib/runtime/restore.js";
 import { openWriter } from "../../lib/runtime/open-parts.js";
 import type { OpenedWriter } from "../../lib/runtime/outputs.js";
+import { readStart } from "../../lib/runtime/restore.js";
 import { restoreInto } from "../../lib/state/snapshot-reader.js";
 import { createStateTable } from "../../lib/state/table.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
@@ -181,7 +181,9 @@ describe("B2 a cut", () => {
       for (const name of ["first", "second", "third"]) stream.filter((body) => body !== name).to(name, sink());
     });
     feed(task, "second");
-    const all = new Map(["first", "second", "third"].map((name) => [name, heldBy({ ...accepting, target: `t-${name}` })]));
+    const all = new Map(
+      ["first", "second", "third"].map((name) => [name, heldBy({ ...accepting, target: `t-${name}` })]),
+    );
     expect(cutTask(task, all, me, at, "none").held.map(({ sink: name, target }) => [name, target])).toEqual([
       ["first", "t-first"],
       ["third", "t-third"],
@@ -191,9 +193,7 @@ describe("B2 a cut", () => {
   it("a row that cannot be stored is told before any ack, by sink", () => {
     const tables = memoryTables();
     const table = dynamoTable({ table: "t", key: ["key"] });
-    const opened = new Map([
-      ["out", openWriter(table, sinkResources({ tables: tables.tables }))],
-    ]);
+    const opened = new Map([["out", openWriter(table, sinkResources({ tables: tables.tables }))]]);
     const rows = (row: unknown) => {
       const task = build((flow) =>
         flow

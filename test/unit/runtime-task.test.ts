@@ -163,12 +163,23 @@ describe("process", () => {
         .keyBy(() => 5)
         .process("b", watch("b")),
     );
-    run(one, "x", "y");
+    // One view for all records, as a batch has it: what an operator keeps of it must stay.
+    const view = { ...position(1) };
+    for (const [i, record] of ["x", "y"].entries()) {
+      Object.assign(view, { sequenceNumber: String(i + 1), subSequenceNumber: i === 0 ? null : 3 });
+      one.take(record, view);
+    }
+    const at = (sequenceNumber: string, subSequenceNumber: number | null) => ({
+      source: "in",
+      shard: "shard-0",
+      sequenceNumber,
+      subSequenceNumber,
+    });
     expect(seen).toEqual([
-      ["a", "x", ["x", 1], position(1)],
-      ["b", "x", 5, position(1)],
-      ["a", "y", ["y", 1], position(2)],
-      ["b", "y", 5, position(2)],
+      ["a", "x", ["x", 1], at("1", null)],
+      ["b", "x", 5, at("1", null)],
+      ["a", "y", ["y", 1], at("2", 3)],
+      ["b", "y", 5, at("2", 3)],
     ]);
   });
 

@@ -225,7 +225,9 @@ describe("B2 a snapshot that is encoded while records flow", () => {
     await files.write([table], { kind: "base" });
     for (const share of [1, 20, 1_999]) {
       for (const key of keys.slice(0, share)) setValue(table, key, share);
-      const delta = await files.write([table], { kind: "delta" });
+      const snapshot = beginSnapshot([table], { kind: "delta" });
+      expect(getValue(table, "key 1999")).toBe(0);
+      const delta = await encodeInSteps(snapshot, async () => undefined);
       expect(delta.slices.reduce((sum, slice) => sum + slice.keys, 0)).toBe(share);
     }
   });

@@ -6,7 +6,7 @@ import { sha256 } from "../../lib/model/sha256.js";
 import type { SnapshotSlice } from "../../lib/model/snapshots.js";
 import { readSlice } from "../../lib/state/slice-reader.js";
 import { fileHeaderBytes, sliceBytesTarget } from "../../lib/state/snapshot-format.js";
-import { encodeSnapshot, finishSnapshot } from "../../lib/state/snapshot-writer.js";
+import { beginSnapshot, encodeSnapshot, finishSnapshot } from "../../lib/state/snapshot-writer.js";
 import type { StateTable } from "../../lib/state/table.js";
 import { anyKey, anyValue, mixedOf, mixedTable, setValue, valuesTable } from "./state-samples.js";
 
@@ -110,6 +110,21 @@ describe("a snapshot's bytes", () => {
     held.n = 2;
     encodeSnapshot([valuesTable("other", airports(100))], { kind: "base" });
     expect(encoded.slices.map(({ bytes }) => contentOf(bytes))).toEqual(before);
+  });
+});
+
+describe("a removal", () => {
+  it("is written once: a key that comes back while it is being written, and goes, is in no snapshot", () => {
+    const table = valuesTable("op", [["k", 1]]);
+    encodeSnapshot([table], { kind: "base" });
+    setValue(table, "k", undefined);
+    const snapshot = beginSnapshot([table], { kind: "delta" });
+    setValue(table, "k", 2);
+    while (!snapshot.step());
+    expect(snapshot.encoded.slices.map(({ keys }) => keys)).toEqual([1]);
+    setValue(table, "k", undefined);
+    expect(encodeSnapshot([table], { kind: "delta" }).slices).toEqual([]);
+    expect(table.keys).toBe(0);
   });
 });
 

@@ -1,6 +1,6 @@
 import { kinesisSource, type PipelineOptions, pipeline, type Sink, text } from "tidemark";
-import type { Flow } from "../../lib/pipeline/stream.js";
 import type { HeldSink } from "../../lib/pipeline/sink.js";
+import type { Flow } from "../../lib/pipeline/stream.js";
 import type { HeldOutput } from "../../lib/runtime/held-output.js";
 import type { RecordView } from "../../lib/runtime/record-view.js";
 import { detachedTask, type Task } from "../../lib/runtime/task.js";

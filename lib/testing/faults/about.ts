@@ -66,6 +66,7 @@ const aboutInvocation = (functionVersion: string, { generation, task, leaseVersi
 export function aboutResult(name: string, result: unknown): string {
   if (result === undefined) return "done";
   if (result === null) return "absent";
+  if (typeof result === "string") return result;
   if (result instanceof Uint8Array) return `${result.length} bytes`;
   if (Array.isArray(result)) {
     const isShards = name === "log.shards";

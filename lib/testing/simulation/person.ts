@@ -16,6 +16,8 @@ export interface Person {
   readonly input: Input;
   /** Of the bounded input. */
   readonly end: Millis | null;
+  /** Wishes that are still being written down. */
+  underWay: number;
 }
 
 /** Start it; then, while things go wrong, whatever occurs to people. */
@@ -37,11 +39,14 @@ type Wish = "start" | "restart" | "stop" | "deploy" | "restore";
 async function wish(person: Person, kind: Wish): Promise<void> {
   const { stage, plan } = person.setup;
   const { platform } = person;
-  const { process, deployment } = platform.person(`person (${kind})`);
+  const { process, deployment } = platform.person(`person (${kind})`, () => {
+    person.underWay--;
+  });
   const store = storeOf(deployment, deployment.world);
   if (kind === "deploy") platform.deployed++;
   const code = { functionVersion: String(platform.deployed), fingerprint: plan.fingerprint };
   const id = Buffer.from(stage.random.bytes(4)).toString("hex");
+  person.underWay++;
   try {
     if (kind === "stop") await wishStopped(store);
     else if (kind === "restore") await wishRestored(store, person, id);
@@ -51,6 +56,7 @@ async function wish(person: Person, kind: Wish): Promise<void> {
   } catch (error) {
     stage.tell(`${process.name} gives up: ${asStreamError(error).message}`);
   }
+  person.underWay--;
   process.end();
 }
 
@@ -75,8 +81,8 @@ const lookEveryMillis = 2_000;
 export function bringToRest(person: Person, done: () => void): void {
   const look = () => {
     const next = whatIsMissing(person);
-    if (next === "nothing") return done();
-    if (next !== "patience") wish(person, next);
+    if (next === "nothing" && person.underWay === 0) return done();
+    if (next !== "nothing" && next !== "patience") wish(person, next);
     person.setup.stage.scheduler.after(lookEveryMillis, look);
   };
   look();

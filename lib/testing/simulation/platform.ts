@@ -64,8 +64,8 @@ export class Platform implements Deliveries {
   }
 
   /** A process that is none of the functions: a person at a terminal. */
-  person(name: string): { readonly process: Process; readonly deployment: Deployment } {
-    const process = new Process(name, this.#setup.stage, () => undefined);
+  person(name: string, died: () => void): { readonly process: Process; readonly deployment: Deployment } {
+    const process = new Process(name, this.#setup.stage, died);
     return { process, deployment: this.#deploymentFor(process, String(this.deployed)) };
   }
 

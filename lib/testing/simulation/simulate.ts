@@ -164,7 +164,7 @@ function newPerson(stage: Stage, profile: Profile, random: Random): Person {
   const invariants = new Invariants({ stage, cloud, input, plan, rows: { padding, variant } });
   const isOver = (generation: number) => generation < (invariants.head?.generation ?? 0);
   const setup = { stage, cloud, watch: invariants, profile, plan, isOver };
-  return { setup, platform: new Platform(setup), invariants, input, end };
+  return { setup, platform: new Platform(setup), invariants, input, end, underWay: 0 };
 }
 
 /** A service of the user's: it answers in its own time, and sometimes too late. */

@@ -1,0 +1,51 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { jsonRowText, jsonText } from "../../lib/model/json-text.js";
+
+const name = fc.oneof(fc.constantFrom("a", "b", "1", "__proto__", "toJSON", 'q"', "\n", "é", "\ud800"), fc.string());
+const plain = fc.oneof(
+  fc.integer(),
+  fc.double(),
+  fc.string({ unit: "binary" }),
+  fc.constantFrom(-0, "\u2028", '"', "\\", "\u0000", "\ud800", "x".repeat(50), null, true, false),
+);
+const value = fc.oneof({ weight: 8, arbitrary: plain }, { weight: 1, arbitrary: fc.anything() });
+const row = fc.array(fc.tuple(name, value), { maxLength: 6 }).map((members) => {
+  const made: Record<string, unknown> = {};
+  for (const [member, content] of members) {
+    Object.defineProperty(made, member, { value: content, enumerable: true, configurable: true, writable: true });
+  }
+  return made;
+});
+
+/** The text, or that it was refused. */
+const told = (write: () => string): string => {
+  try {
+    return write();
+  } catch {
+    return "refused";
+  }
+};
+
+describe("rows as lines of JSON", () => {
+  it("are written as JSON.stringify writes them, whatever rows came before", () => {
+    fc.assert(
+      fc.property(fc.array(fc.oneof({ weight: 5, arbitrary: row }, fc.anything()), { maxLength: 8 }), (rows) => {
+        const text = jsonRowText();
+        for (const one of rows) {
+          expect(told(() => text(one))).toBe(told(() => jsonText(one)));
+          // A row like the one before goes another way.
+          expect(told(() => text(one))).toBe(told(() => jsonText(one)));
+        }
+      }),
+      { numRuns: 2_000 },
+    );
+  });
+
+  it("leave out what the prototype of all objects was given", () => {
+    Object.defineProperty(Object.prototype, "stray", { value: 1, enumerable: true, configurable: true });
+    const text = jsonRowText()({ a: 1 });
+    delete (Object.prototype as { stray?: number }).stray;
+    expect(text).toBe('{"a":1}');
+  });
+});
