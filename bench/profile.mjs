@@ -19,9 +19,9 @@ const runs = [
   { variant: "fields", script: "files/run-tidemark.mjs" },
 ];
 
-/** By function and file; the first that fits. What is V8's own, such as JSON.parse, counts to what called it. */
+/** By file, by function, by what called it; the first that fits. What is V8's own, such as JSON.parse, counts to what called it. */
 const parts = [
-  { part: "encode", name: /^jsonText$/ },
+  { part: "encode", file: /\/model\//, under: /\/connectors\/file-sink/ },
   { part: "decode", file: /\/model\/(json|lines|codecs|utf8|schemas)|\/runtime\/line-batch/ },
   { part: "key", name: /^(enter|#rowOf|#add|checkKey|keptKey)$/, file: /\/state\// },
   { part: "key", file: /\/model\/(keys|md5)|\/state\/key-ids/ },
@@ -110,7 +110,8 @@ function partOf(frame) {
     const { functionName, url } = at;
     if (functionName === "(garbage collector)") return "garbage collector";
     if (url === "") continue;
-    const fits = ({ name = /^/, file = /^/ }) => name.test(functionName) && file.test(url);
+    const fits = ({ name = /^/, file = /^/, under = null }) =>
+      name.test(functionName) && file.test(url) && (under === null || isUnder(at, under));
     const found = parts.find(fits);
     if (found !== undefined) return found.part;
   }
@@ -118,6 +119,11 @@ function partOf(frame) {
 }
 
 const sumOf = (msByPart) => Object.values(msByPart).reduce((sum, ms) => sum + ms, 0);
+
+function isUnder(frame, file) {
+  for (let at = frame.parent; at !== null; at = at.parent) if (file.test(at.url)) return true;
+  return false;
+}
 
 export function report({ runs: profiled }) {
   const names = [...new Set(profiled.flatMap((one) => Object.keys(one.parts)))].sort();

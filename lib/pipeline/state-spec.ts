@@ -21,6 +21,7 @@ export interface ValueState<T> {
 /** A list per key, in the order of adding. */
 export interface ListState<T> {
   add(value: T): void;
+  /** The list as it is now, frozen: a later `add` does not change it, and copies the list for that. */
   get(): readonly T[];
   clear(): void;
 }

@@ -9,7 +9,7 @@ import type { SnapshotFile, SnapshotRef } from "../model/snapshots.js";
 import type { Stored } from "../model/stored.js";
 import type { HeldWriter, SealedEpoch } from "../pipeline/sink.js";
 import { continued, noState } from "../state/compaction.js";
-import { type EncodedSnapshot, encodeSnapshot, finishSnapshot } from "../state/snapshot-writer.js";
+import { beginSnapshot, encodeInSteps, finishSnapshot, type Snapshot } from "../state/snapshot-writer.js";
 import { encodeHeldRows } from "./held-bodies.js";
 import type { HeldRow } from "./held-output.js";
 import type { OpenedWriter, Output } from "./outputs.js";
@@ -30,7 +30,7 @@ export interface Cut {
   readonly checkpointId: CheckpointId;
   /** The epoch that it ends. */
   readonly epoch: CheckpointId;
-  readonly state: EncodedSnapshot | null;
+  readonly state: Snapshot | null;
   readonly held: readonly HeldPart[];
   readonly sealed: readonly { readonly sink: string; readonly target: string; readonly epoch: SealedEpoch }[];
   /** Resolves when all that eager sinks took in the epoch is written. */
@@ -58,7 +58,7 @@ export type CutPoint = Pick<
 /**
  * B2: takes state and output of the task at a record boundary. Synchronous.
  *
- * @throws StreamError `invalid` where a row cannot be stored, or state cannot be encoded: before any ack speaks of it
+ * @throws StreamError `invalid` where a row cannot be stored: before any ack speaks of it
  */
 export function cutTask(
   task: Task<Output>,
@@ -80,7 +80,7 @@ export function cutTask(
       if (epoch !== null) sealed.push({ sink, target: opened.writer.target, epoch });
     } else if (output.kind === "eager") written.push(output.cut(at.checkpointId));
   }
-  const state = kind === "none" ? null : encodeSnapshot(task.tables, { kind });
+  const state = kind === "none" ? null : beginSnapshot(task.tables, { kind });
   const all = Promise.all(written);
   // It is awaited before the ack; until then a failure must not end the process.
   all.catch(() => undefined);
@@ -163,7 +163,8 @@ async function storeSnapshot(
   before: SnapshotRef | null,
 ): Promise<{ readonly ref: SnapshotRef; readonly bytes: number }> {
   if (cut.state === null) return { ref: before ?? noState, bytes: 0 };
-  const { bytes, slices } = await finishSnapshot(cut.state);
+  const pause = () => store.clock.sleep(0);
+  const { bytes, slices } = await finishSnapshot(await encodeInSteps(cut.state, pause), { pause });
   const key = taskObjectKey({ ...me, checkpointId: cut.checkpointId }, `state-${cut.state.kind}`, me.session);
   const body = await repeat(store.clock, () => storeBody(store.blobs, key, bytes));
   const file: SnapshotFile = { format: 1, body, session: me.session, epoch: cut.checkpointId, slices };

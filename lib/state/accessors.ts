@@ -51,18 +51,32 @@ export function listAccessor(entries: Entries, column: number): ListState<unknow
         entries.write(column, [value]);
         return;
       }
+      if (Object.isFrozen(list)) {
+        entries.write(column, [...list, value]);
+        return;
+      }
       entries.touch();
-      if (entries.recording) entries.onRollback(undoAdd(list));
+      if (entries.recording) entries.onRollback(undoAdd(entries, column, list));
       list.push(value);
     },
-    get: () => here() ?? emptyList,
+    // Who was given it may keep it, in a row that is not encoded yet: from now on it stays as it is, and the next `add` copies it.
+    get: () => {
+      const list = here();
+      return list === undefined ? emptyList : Object.freeze(list);
+    },
     clear: () => entries.write(column, undefined),
   });
 }
 
-const undoAdd = (list: unknown[]) => () => {
-  list.pop();
-};
+/** Back to the length of now. A list that somebody was given meanwhile stays with them as it is. */
+function undoAdd(entries: Entries, column: number, list: unknown[]): () => void {
+  const { length } = list;
+  const row = entries.current;
+  return () => {
+    if (Object.isFrozen(list)) entries.rows.put(row, column, list.slice(0, length));
+    else list.length = length;
+  };
+}
 
 const noEntries: Iterable<readonly [Key, unknown]> = Object.freeze([]);
 

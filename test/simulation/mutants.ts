@@ -1,4 +1,5 @@
 import { noFaults, type Profile } from "../../lib/testing/simulation/profile.js";
+import type { Variant } from "../../lib/testing/simulation/tally-pipeline.js";
 
 /** A rule broken on purpose: one piece of the real code, replaced while it is bundled. The files stay as they are. */
 export interface Mutant {
@@ -14,12 +15,13 @@ export interface Mutant {
   readonly seed: number;
 }
 
+const all: Variant = { tallies: "held", deletes: false, calls: "ordered", files: true, bad: "quarantine" };
+const restored: Partial<Profile> = { wishes: 6, variant: all };
 const lossy: Partial<Profile> = { faults: { ...noFaults, lost: 0.2, delivery: 0.4 } };
 const deadly: Partial<Profile> = { faults: { ...noFaults, crash: 0.02 } };
 const resharded: Partial<Profile> = { shards: 3, reshards: 8 };
 const slow: Partial<Profile> = { faults: { ...noFaults, slow: 0.2, lost: 0.1 } };
 const unheard: Partial<Profile> = { faults: { ...noFaults, delivery: 0.6 }, wishes: 4 };
-const pressed: Partial<Profile> = { slowService: "tables", sessionMillis: [14_000, 15_000], wishes: 4 };
 
 /** Records are soon too old. */
 const forgetful: Partial<Profile> = { retentionMillis: 15_000, start: { afterMillis: 0 }, firstWishMillis: 0 };
@@ -231,14 +233,6 @@ export const mutants: readonly Mutant[] = [
     seed: 1,
   },
   {
-    name: "N4 a session leaves calls behind",
-    file: "lib/runtime/guard.ts",
-    find: "if (ended) throw",
-    replace: "if (ended && name === member) throw",
-    profile: slow,
-    seed: 5,
-  },
-  {
     name: "W1 the version is that of the commit",
     file: "lib/runtime/commit.ts",
     find: "  const { generation, epoch, task } = item;",
@@ -279,7 +273,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/try-head.ts",
     find: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return false;`,
     replace: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return true;`,
-    profile: lossy,
+    profile: { faults: { ...noFaults, lost: 0.3, crash: 0.02 } },
     seed: 138,
   },
   {
@@ -411,14 +405,6 @@ export const mutants: readonly Mutant[] = [
     seed: 1,
   },
   {
-    name: "B1 nothing is triggered for a cut that was aborted",
-    file: "lib/checkpoint/triggers.ts",
-    find: "if (progress.some((task) => task.epoch > completed)) return true;",
-    replace: "",
-    profile: slow,
-    seed: 1,
-  },
-  {
     name: "B2 a cut does not wait for calls",
     file: "lib/runtime/session.ts",
     find: "else if (this.#parts.task.inFlight === 0) this.#cut(due);",
@@ -437,14 +423,6 @@ export const mutants: readonly Mutant[] = [
     file: "lib/connectors/file-sink.ts",
     find: "        await staging;\n        await this.#files.sync(epoch.path);\n",
     replace: "        staging.catch(() => undefined);\n",
-    seed: 1,
-  },
-  {
-    name: "C3 a session that rests does not hand on its ack",
-    file: "lib/runtime/phase.ts",
-    find: "return handedOver !== null && endsWith(head, handedOver)",
-    replace: "return handedOver !== null && handedOver < 0 && endsWith(head, handedOver)",
-    profile: pressed,
     seed: 1,
   },
   {
@@ -590,6 +568,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/garbage.ts",
     find: "const nth = lineage[retained - 1];",
     replace: "const nth = { checkpointId: checkpointId(Number(head.nextCheckpointId) - retained) };",
+    profile: { ...restored, retained: 2 },
     seed: 1,
   },
   {
@@ -611,13 +590,6 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/garbage.ts",
     find: 'return manifestGoes(name.ref) ? "manifest" : null;',
     replace: "return null;",
-    seed: 1,
-  },
-  {
-    name: "G2 what an ack that counts refers to goes",
-    file: "lib/checkpoint/inventory.ts",
-    find: "ackItems.filter(({ name }) => acks.has(name)),",
-    replace: "[],",
     seed: 1,
   },
   {
@@ -646,6 +618,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/decide.ts",
     find: "if (facts.desired?.code.functionVersion !== me.functionVersion) return nothing;",
     replace: "",
+    profile: unheard,
     seed: 1,
   },
   {
@@ -653,6 +626,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/decide.ts",
     find: "if (all && facts.record.functionVersion === me.functionVersion)",
     replace: "if (all)",
+    profile: unheard,
     seed: 1,
   },
   {
@@ -660,13 +634,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/lease.ts",
     find: "if (record.functionVersion !== me.functionVersion) {",
     replace: "if (record.functionVersion !== record.functionVersion) {",
-    seed: 1,
-  },
-  {
-    name: "R1 completed by the generation alone",
-    file: "lib/checkpoint/transitions.ts",
-    find: "head.generation !== ref.generation || head.pending.checkpointId !== ref.checkpointId",
-    replace: "head.generation !== ref.generation",
+    profile: unheard,
     seed: 1,
   },
   {
@@ -696,6 +664,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/connectors/file-sink.ts",
     find: "!(this.#generationIn(name) > own)",
     replace: "!(this.#generationIn(name) < 0 * own)",
+    profile: { ...restored, faults: { ...noFaults, pause: 0.015, overtime: 0.8 } },
     seed: 1,
   },
   {
@@ -703,13 +672,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/session.ts",
     find: "this.#head.left.length === 0 ? writers : []",
     replace: "writers",
-    seed: 1,
-  },
-  {
-    name: "W1 eager rows carry the epoch that they end",
-    file: "lib/runtime/eager-output.ts",
-    find: "    this.#epoch = next;\n",
-    replace: "",
+    profile: { ...restored, slowService: "files" },
     seed: 1,
   },
   {
@@ -746,6 +709,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/task.ts",
     find: "      for (const { stage } of this.#compiled.stages) stage.rollback();\n",
     replace: "",
+    profile: { variant: all },
     seed: 1,
   },
   {
@@ -760,6 +724,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/async-stage.ts",
     find: "this.#options.ordered ? 0 :",
     replace: "this.#options.ordered && this.#called.length < 0 ? 0 :",
+    profile: { variant: all },
     seed: 1,
   },
   {

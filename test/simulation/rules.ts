@@ -209,7 +209,11 @@ export const rules: readonly Rule[] = [
   ),
   byTest("N2", "test/unit/checkpoint-sleep.test.ts", "N2"),
   byMutants("N3", "N3 nobody looks at the shards of a pipeline that sleeps"),
-  byMutants("N4", "N4 a session leaves calls behind"),
+  byTest(
+    "N4",
+    "test/unit/runtime-guard.test.ts",
+    "N4 after the end every call of every port is refused, and does nothing",
+  ),
   byMutants("G1", "G1 an older generation's files go at once"),
   byMutants("G2", "G2 what restorable checkpoints refer to goes"),
   byMutants("G3", "G3 a checkpoint is opened that is not kept any more"),

@@ -134,6 +134,23 @@ describe("accessors", () => {
     expect(cutOf(table, "base").map(([, cells]) => cells)).toEqual([[[1], "c"]]);
   });
 
+  it("gives a list that stays as it is: a row that holds it is encoded later", () => {
+    const table = createStateTable("op", 1, { numbers: { kind: "list" } });
+    const numbers = table.accessors.numbers as ListState<number>;
+    table.enter("a");
+    numbers.add(1);
+    const one = numbers.get();
+    numbers.add(2);
+    numbers.add(3);
+    expect(one).toEqual([1]);
+    expect(numbers.get()).toEqual([1, 2, 3]);
+    expect(() => (numbers.get() as number[]).push(4)).toThrow(TypeError);
+    table.begin();
+    numbers.add(5);
+    table.rollback();
+    expect(numbers.get()).toEqual([1, 2, 3]);
+  });
+
   it("share an initial value that cannot be changed in place", () => {
     const table = createStateTable("op", 1, { rows: { kind: "value", initial: { list: [] } } });
     const rows = table.accessors.rows as ValueState<{ list: number[] }>;

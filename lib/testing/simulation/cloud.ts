@@ -22,6 +22,8 @@ export interface Cloud {
 
 /** Told of what is sent and of what happens, at the moment when it does: the invariants are checked here. */
 export interface Watch {
+  /** It runs the code of that version. */
+  started(process: Process, functionVersion: string): void;
   sent(process: Process, name: string, args: readonly unknown[]): void;
   swapped(process: Process, key: RegisterKey, expected: number | null, body: string): Promise<void>;
   stored(process: Process, key: string, bytes: Uint8Array): void;

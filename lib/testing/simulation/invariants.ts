@@ -37,6 +37,10 @@ export class Invariants implements Watch {
   readonly #holders = new Map<string, Process>();
   /** Leases that are failed or done. */
   readonly #over = new Set<string>();
+  readonly #versions = new Map<Process, string>();
+  /** Of the running generation. */
+  #record: GenerationRecord | null = null;
+  readonly #retained: number;
   /** By process: the release that it sent. */
   readonly #releases = new Map<Process, string>();
 
@@ -45,6 +49,17 @@ export class Invariants implements Watch {
     this.keeping = new Keeping(parts.stage, parts.cloud);
     this.#stage = parts.stage;
     this.#cloud = parts.cloud;
+    this.#retained = parts.plan.settings.retained;
+  }
+
+  started(process: Process, functionVersion: string): void {
+    this.#versions.set(process, functionVersion);
+  }
+
+  /** P4: one checkpoint never mixes code. */
+  #checkVersion(process: Process, what: string): void {
+    const [mine, its] = [this.#versions.get(process), this.#record?.functionVersion];
+    if (mine !== its) this.#stage.violated(`P4: ${process.name} of version ${mine} ${what} of version ${its}`);
   }
 
   sent(process: Process, name: string, args: readonly unknown[]): void {
@@ -130,6 +145,7 @@ export class Invariants implements Watch {
   #checkAck(process: Process, ack: Ack, name: string): void {
     const lease = [...this.#holders].find(([key]) => key.endsWith(`/${padded(ack.generation, 8)}/${ack.task}`));
     if (lease?.[1] !== process) this.#stage.violated(`R4: ${process.name} writes ${name} without the lease`);
+    if (ack.generation === this.head?.generation) this.#checkVersion(process, `acks ${ack.checkpointId}`);
     const committables = "kind" in ack.committables ? [] : ack.committables;
     for (const item of committables) {
       if (item.kind !== "held") continue;
@@ -147,7 +163,9 @@ export class Invariants implements Watch {
     const before = this.head;
     const record = this.#records.get(head.generationRecord);
     if (record === undefined) return this.#stage.violated("R6: the generation record of the head is not there");
-    const { requestId, shards } = JSON.parse(record) as GenerationRecord;
+    this.#record = JSON.parse(record) as GenerationRecord;
+    const { requestId, shards } = this.#record;
+    if (before?.generation !== head.generation) this.#checkVersion(process, "opens a generation");
     const isRestorable = (ref: CheckpointRef) =>
       before !== null &&
       this.lineage.completed.some((one) => sameRef(one.ref, ref) && this.keeping.isRestorable(before, one));
@@ -160,10 +178,22 @@ export class Invariants implements Watch {
     const start = shards?.numbers?.start;
     if (before === null && typeof start === "number") this.lineage.reach.start = start;
     this.lineage.enter(shards);
+    if (before !== null && head.floor > before.floor) this.#checkFloor(head);
     const ended = head.status === "stopped" || head.status === "suspended" || head.status === "finished";
     if (ended && before?.status !== head.status) this.lineage.checkAtRest(head.status);
     if (before !== null && before.generation !== head.generation) this.lineage.backTo(head.origin);
-    else if (!sameRef(head.completed, before?.completed ?? null)) await this.#complete(key, head, before);
+    else if (!sameRef(head.completed, before?.completed ?? null)) {
+      this.#checkVersion(process, "completes a checkpoint");
+      await this.#complete(key, head, before);
+    }
+  }
+
+  /** G2: the newest ones of the lineage stay, as many as are to be kept. */
+  #checkFloor(head: Head): void {
+    const kept = this.lineage.back(head.completed).filter(({ ref }) => ref.checkpointId >= head.floor);
+    const all = this.lineage.back(head.completed);
+    if (kept.length < Math.min(this.#retained, all.length))
+      this.#stage.violated(`G2: the floor ${head.floor} leaves ${kept.length} of ${all.length} checkpoints`);
   }
 
   async #complete(key: RegisterKey, head: Head, before: Head | null): Promise<void> {

@@ -72,6 +72,18 @@ export class Lineage {
     this.#current = origin === null ? null : (this.#known.get(origin.sha256) ?? null);
   }
 
+  /** Newest first, those that a checkpoint goes back to. */
+  back(from: CheckpointRef | null): readonly Completed[] {
+    const found: Completed[] = [];
+    for (let ref = from; ref !== null; ) {
+      const known: Completed | undefined = this.#known.get(ref.sha256);
+      if (known === undefined) break;
+      found.push(known);
+      ref = known.manifest.previous;
+    }
+    return found;
+  }
+
   /** The state of a checkpoint reflects exactly the records before its positions, and goes on from the one before. */
   async add(completed: Completed): Promise<void> {
     const { stage, cloud, input, plan, rows: options } = this.#parts;
@@ -109,6 +121,14 @@ export class Lineage {
     const all = [...arrivals].sort((a, b) => a - b).join();
     if (all !== good.map(({ n }) => n).join())
       stage.violated(`state of checkpoint ${ref.checkpointId}: it took ${arrivals}, its positions say otherwise`);
+    const keys = new Map(good.map(({ n, key }) => [n, key]));
+    const lastOf = new Map<string | undefined, number>();
+    for (const n of arrivals) {
+      const key = keys.get(n);
+      if (n < (lastOf.get(key) ?? 0))
+        stage.violated(`order: checkpoint ${ref.checkpointId} took ${n} of ${key} after ${lastOf.get(key)}`);
+      lastOf.set(key, n);
+    }
     const before = this.#current?.arrivals ?? [];
     if (arrivals.slice(0, before.length).join() !== before.join())
       stage.violated(`R7: checkpoint ${ref.checkpointId} took ${arrivals}, the one before it ${before}`);

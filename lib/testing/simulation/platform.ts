@@ -163,6 +163,7 @@ export class Platform implements Deliveries {
 
   #deploymentFor(process: Process, functionVersion: string): Deployment {
     const { stage, cloud, watch, plan } = this.#setup;
+    watch.started(process, functionVersion);
     return {
       world: worldOf(stage, cloud, watch, this, process),
       plan,

@@ -101,10 +101,16 @@ export function tallyPipeline(options: TallyOptions): Plan {
   });
   const built = pipeline("tally", settings, (flow: Flow) => {
     const numbers = flow.from("numbers", source);
+    const called = calledOf(numbers, options);
     return [
-      arrivalsOf(numbers).to("arrivals", dynamoTable({ table: tables.arrivals, key: ["feed"] })),
+      // Where calls keep the order, what they bring must show it.
+      arrivalsOf(variant.calls === "ordered" ? called : numbers).to(
+        "arrivals",
+        dynamoTable({ table: tables.arrivals, key: ["feed"] }),
+      ),
+      groupsOf(called).to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
+      // The last, so that all else has been done where it throws.
       talliesOf(numbers, options).to("tallies", tallySink(variant)),
-      groupsOf(numbers, options).to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
       ...(variant.files ? [numbers.map(({ n }) => ({ n })).to("lines", fileSink<{ n: number }>({ folder }))] : []),
     ];
   });
@@ -147,16 +153,17 @@ const talliesOf = (numbers: Numbers, { padding, variant }: TallyOptions) =>
       },
     });
 
-function groupsOf(numbers: Numbers, { variant, call }: TallyOptions) {
+function calledOf(numbers: Numbers, { variant, call }: TallyOptions): Numbers {
   const ordered = variant.calls === "ordered";
-  const called =
-    variant.calls === "none"
-      ? numbers
-      : numbers.mapAsync("look-up", { concurrency: 3, ordered, timeout: "1.5s" }, call);
-  return called
+  return variant.calls === "none"
+    ? numbers
+    : numbers.mapAsync("look-up", { concurrency: 3, ordered, timeout: "1.5s" }, call);
+}
+
+const groupsOf = (called: Numbers) =>
+  called
     .map(({ n }): GroupSum => ({ group: groupOf(n), count: 1, sum: n }))
     .keyBy((sum) => sum.group)
     .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }));
-}
 
 export const paddingOf = (length: number): string => ".".repeat(length);
