@@ -1,4 +1,4 @@
-import type { Failure } from "../model/head.js";
+import { type Failure, failuresMax } from "../model/head.js";
 import { type Millis, millis } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
 
@@ -9,6 +9,12 @@ export type RestartDecision =
 
 /** Kinds of failure that another attempt would meet again: a person must act. */
 const hopeless: ReadonlySet<string> = new Set(["invalid", "corrupt"]);
+
+/**
+ * As many failures as the head remembers, with no checkpoint between them, are a loop also where each takes minutes: a session that
+ * dies at its deadline again and again. (A healthy pipeline completes a checkpoint in that time even where nothing comes, B1.)
+ */
+const slowLoopMillis = 6 * 3_600_000;
 
 /**
  * The restart strategy: exponential delay, and a limit in a window. The first failure restarts at once; the next ones no sooner
@@ -24,6 +30,10 @@ export function decideRestart(
   const loop = failures.filter(
     (earlier) => earlier.checkpointId === failure.checkpointId && earlier.at > now - restart.window,
   );
+  const slow = failures.filter(
+    (earlier) => earlier.checkpointId === failure.checkpointId && earlier.at > now - slowLoopMillis,
+  );
+  if (slow.length >= failuresMax) return { kind: "give-up", failures: slow.length + 1 };
   if (loop.length >= restart.attempts) return { kind: "give-up", failures: loop.length + 1 };
   const last = loop.at(-1);
   if (last === undefined) return { kind: "now" };

@@ -37,18 +37,23 @@ function triggerReason(
 ): Pick<Pending, "andThen" | "reason"> | null {
   const progress = tasks.flatMap((task) => facts.progress.get(task) ?? []);
   const held = tasks.every((task) => facts.leases.get(task)?.value.holder.kind === "held");
-  if (!held) return null;
+  // A session that restores cannot cut, and what the one before it has told counts no more.
+  const isAbleToCut = progress.length === tasks.length && progress.every((task) => isOfHolder(facts, task));
+  if (!held || !isAbleToCut) return null;
   if (facts.desired?.state === "stopped") return { andThen: "stop", reason: "user" };
-  if (progress.length === tasks.length && progress.every((task) => task.sourcesFinished)) {
+  if (progress.every((task) => task.sourcesFinished)) {
     return { andThen: "finish", reason: "end" };
   }
   if (mustSleep(facts, head, settings, progress)) return facts.desired?.state === "running" ? idle : asked;
   if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
-  const due = head.lastTriggeredAt + settings.interval <= facts.now && head.settledAt + settings.minPause <= facts.now;
-  const changed =
-    progress.some((task) => task.changed) || isBehind(facts, head, progress) || isSilent(facts, settings, progress);
+  const isPressed = progress.some((task) => task.pressed);
+  const isTime = isPressed || head.lastTriggeredAt + settings.interval <= facts.now;
+  if (!isTime || head.settledAt + settings.minPause > facts.now) return null;
+  const changed = progress.some((task) => task.changed) || isBehind(facts, head, progress);
   const behind = progress.some((task) => task.uncommitted > uncommittedMax);
-  return due && changed && !behind ? { andThen: "continue", reason: "interval" } : null;
+  return isSilent(facts, settings, progress) || (changed && !behind)
+    ? { andThen: "continue", reason: "interval" }
+    : null;
 }
 
 const idle = { andThen: "suspend", reason: "idle" } as const;

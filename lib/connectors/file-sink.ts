@@ -1,12 +1,13 @@
 import { basename, join } from "node:path";
 import { type Codec, json } from "../model/codecs.js";
 import { StreamError } from "../model/errors.js";
-import { lineEncoder } from "../model/lines.js";
+import { type LineWriter, lineWriter } from "../model/lines.js";
 import { kindOf, refuse } from "../pipeline/checks.js";
 import { deletedKey } from "../pipeline/deletion.js";
 import type { SealedEpoch, Sink, SinkResources, TwoPhaseSink, TwoPhaseWriter } from "../pipeline/sink.js";
 import { checkCodec } from "../pipeline/source.js";
 import type { Files } from "../ports/files.js";
+import { StagedFile } from "./staged-file.js";
 
 /**
  * Files of lines as a sink, in a folder: one file a checkpoint, which appears whole when the checkpoint is complete (two-phase),
@@ -23,12 +24,14 @@ export function fileSink<T>(options: { readonly folder: string; readonly codec?:
   if (typeof folder !== "string" || folder === "") refuse(where, `"folder" must be a path, not ${kindOf(folder)}`);
   checkCodec(where, codec);
   const ending = codec.name === "json" ? "jsonl" : "txt";
-  const lines = { encode: lineEncoder(codec) as (row: unknown) => string, ending };
   return {
     kind: "file",
     delivery: "two-phase",
     config: { folder, codec: codec.name },
-    open: (resources) => new FileWriter(resources, resources.bind("file", folder), lines),
+    open: (resources) => {
+      const lines = { writer: lineWriter(codec) as LineWriter<unknown>, ending };
+      return new FileWriter(resources, resources.bind("file", folder), lines);
+    },
   } satisfies TwoPhaseSink<T>;
 }
 
@@ -42,24 +45,21 @@ interface Staged {
 }
 
 interface Lines {
-  readonly encode: (row: unknown) => string;
+  readonly writer: LineWriter<unknown>;
   readonly ending: string;
 }
 
-/** A restorable checkpoint lists what was not confirmed when it was cut: after aborts some files, never so many (B1, B5). */
-const receiptsKept = 4_096;
+/** More than checkpoints can be retained: each lists its own file, and its reader may have taken that away. */
+const receiptsKept = 16_384;
 
 class FileWriter implements TwoPhaseWriter {
   readonly target: string;
   readonly #files: Files;
   readonly #stage: SinkResources["stage"];
   readonly #lines: Lines;
-  /** Lines of this epoch that are not bytes yet: few, so that they do not survive a collection of garbage. */
-  #text = "";
-  /** Since the mark; null: nobody takes back. */
-  #before: { readonly text: string; readonly records: number } | null = null;
   #records = 0;
-  #epoch: EpochFile;
+  #recordsBefore = 0;
+  #epoch: StagedFile;
   #epochs = 0;
 
   constructor(resources: SinkResources, folder: string, lines: Lines) {
@@ -77,30 +77,26 @@ class FileWriter implements TwoPhaseWriter {
   }
 
   write(row: unknown): void {
-    if (this.#text.length >= textLengthMax && this.#before === null) this.#spill();
-    const line = this.#lines.encode(row);
-    if (line === "{}" && deletedKey(row) !== null) throw noDeletions(this.target);
-    this.#text += `${line}\n`;
+    if (deletedKey(row) !== null) throw noDeletions(this.target);
+    this.#epoch.append(this.#lines.writer, row);
     this.#records++;
   }
 
   mark(): void {
-    if (this.#text.length >= textLengthMax) this.#spill();
-    this.#before = { text: this.#text, records: this.#records };
+    this.#epoch.mark();
+    this.#recordsBefore = this.#records;
   }
 
   rollback(): void {
-    if (this.#before === null) return;
-    this.#text = this.#before.text;
-    this.#records = this.#before.records;
+    this.#epoch.rollback();
+    this.#records = this.#recordsBefore;
   }
 
   get waiting(): number {
-    return this.#text.length + this.#epoch.waiting;
+    return this.#epoch.waiting;
   }
 
   flush(): Promise<void> {
-    this.#spill();
     return this.#epoch.flush();
   }
 
@@ -125,11 +121,6 @@ class FileWriter implements TwoPhaseWriter {
         return { prepared: { ...prepared }, bytes: epoch.size };
       },
     };
-  }
-
-  #spill(): void {
-    if (this.#text !== "") this.#epoch.append(this.#text);
-    this.#text = "";
   }
 
   /** C4. The receipt comes first: whoever finds neither file later knows that a reader took it, and not that it was lost. */
@@ -167,66 +158,15 @@ class FileWriter implements TwoPhaseWriter {
     return Number(name.slice(this.#stage.task.length).split("-")[0]);
   }
 
-  #nextEpoch(): EpochFile {
+  #nextEpoch(): StagedFile {
     this.#epochs++;
-    return new EpochFile(this.#files, join(this.target, stagedFolder, `${this.#stage.session}-${this.#epochs}`));
+    return new StagedFile(this.#files, join(this.target, stagedFolder, `${this.#stage.session}-${this.#epochs}`));
   }
 }
 
 /** Readers of the folder leave it out: it is no file, and its name begins with a dot. */
 const stagedFolder = ".staged";
 const receiptEnding = ".shown";
-
-/** Of lines as text. Bytes of UTF-8 are at most three times as many. */
-const textLengthMax = 32 * 1024;
-/** What is written at a time. */
-const pieceBytes = 1024 * 1024;
-
-/** The staged file of one epoch: pieces are written one after the other. */
-class EpochFile {
-  size = 0;
-  /** Bytes that are not written yet. */
-  waiting = 0;
-  #piece = Buffer.allocUnsafeSlow(pieceBytes);
-  #filled = 0;
-  #tail: Promise<void> = Promise.resolve();
-
-  constructor(
-    private readonly files: Files,
-    readonly path: string,
-  ) {}
-
-  append(text: string): void {
-    const bytesMax = 3 * text.length;
-    if (bytesMax > this.#piece.length - this.#filled) this.#cut(bytesMax);
-    const bytes = this.#piece.write(text, this.#filled, "utf8");
-    this.#filled += bytes;
-    this.waiting += bytes;
-  }
-
-  /** Resolves when all that was appended is written. */
-  flush(): Promise<void> {
-    this.#cut(0);
-    return this.#tail;
-  }
-
-  /** Writes the piece, and begins another one that has room for so many bytes. */
-  #cut(room: number): void {
-    if (this.#filled > 0) {
-      const bytes = this.#piece.subarray(0, this.#filled);
-      const offset = this.size;
-      this.size += bytes.length;
-      this.#tail = this.#tail.then(async () => {
-        await this.files.write(this.path, offset, bytes);
-        this.waiting -= bytes.length;
-      });
-      // Whoever flushes hears of a failure.
-      this.#tail.catch(() => undefined);
-    } else if (room <= this.#piece.length) return;
-    this.#piece = Buffer.allocUnsafeSlow(Math.max(pieceBytes, room));
-    this.#filled = 0;
-  }
-}
 
 function noDeletions(folder: string): StreamError {
   return new StreamError(

@@ -1,8 +1,9 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { StreamError } from "./errors.js";
+import { jsonRowWriter } from "./json-bytes.js";
 import { fieldReader } from "./json-fields.js";
-import { jsonLines, jsonOfBytes, jsonRowText, jsonText } from "./json-text.js";
-import { detached, type LineDecoder, oneLine, withLines } from "./lines.js";
+import { jsonLines, jsonOfBytes, jsonText } from "./json-text.js";
+import { detached, type LineDecoder, oneLine, textWriter, withLines } from "./lines.js";
 import { validated } from "./schemas.js";
 import { fromUtf8, toUtf8 } from "./utf8.js";
 
@@ -102,7 +103,7 @@ function jsonCodec<M extends object>(
     ...more,
   });
   const decoder = accept === null ? reader.lines : accepted(reader.lines, accept);
-  return withLines(codec, { decoder, encode: jsonRowText() });
+  return withLines(codec, { decoder, writer: jsonRowWriter });
 }
 
 function accepted(lines: LineDecoder<unknown>, accept: (value: unknown) => unknown): LineDecoder<unknown> {
@@ -123,7 +124,7 @@ export const text: Codec<string> = withLines(
   }),
   {
     decoder: { block: (block) => (from, to) => detached(block.slice(from, to)) },
-    encode: (value) => oneLine("text", wellFormed(value)),
+    writer: () => textWriter((value: string) => oneLine("text", wellFormed(value))),
   },
 );
 

@@ -152,6 +152,8 @@ export interface Progress {
   /** Records in, over the lineage. */
   readonly records: number;
   readonly taken: Readonly<Record<string, number>>;
+  /** A sink that shows rows at checkpoints has so many that no more records are taken: the next checkpoint should not wait. */
+  readonly pressed: boolean;
   /** Completed checkpoints with output not yet committed. */
   readonly uncommitted: number;
   /** All sources of this task are bounded and read to their end. */

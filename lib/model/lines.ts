@@ -17,9 +17,15 @@ export interface LineDecoder<T> {
 /** A codec's own way with lines, for those that have one: without the way through bytes. */
 export interface Lines<T> {
   readonly decoder: LineDecoder<T>;
-  /** The value in one line, without a line feed. */
-  readonly encode: (value: T) => string;
+  /** Makes a writer of lines. It may keep what it learns of one value for the next. */
+  readonly writer: () => LineWriter<T>;
 }
+
+/**
+ * Writes the value as a line, without a line feed, into the buffer from `at` on, and returns where it ends. Where there is no room
+ * it returns a negative number: so many bytes, or more, are missing behind `at`.
+ */
+export type LineWriter<T> = (value: T, into: Buffer, at: number) => number;
 
 // By the codec itself, so that a copy of it with another `decode` loses them.
 const ownLines = new WeakMap<object, Lines<unknown>>();
@@ -41,14 +47,24 @@ export function lineDecoder<T>(codec: Codec<T>): LineDecoder<T> {
 }
 
 /**
- * The codec, as a writer of lines: the value's text, without a line feed at its end.
+ * The codec, as a writer of lines.
  *
- * @throws StreamError `invalid`, from the encoder: the codec refuses the value, or gives bytes that are no UTF-8 or have a line feed
+ * @throws StreamError `invalid`, from the writer: the codec refuses the value, or gives bytes that are no UTF-8 or have a line feed
  */
-export function lineEncoder<T>(codec: Codec<T>): (value: T) => string {
+export function lineWriter<T>(codec: Codec<T>): LineWriter<T> {
   const own = ownLines.get(codec) as Lines<T> | undefined;
-  if (own !== undefined) return own.encode;
-  return (value) => oneLine(codec.name, fromUtf8(codec.encode(value)));
+  if (own !== undefined) return own.writer();
+  return textWriter((value) => oneLine(codec.name, fromUtf8(codec.encode(value))));
+}
+
+/** A writer of lines from one that gives text. */
+export function textWriter<T>(encode: (value: T) => string): LineWriter<T> {
+  return (value, into, at) => {
+    const text = encode(value);
+    // UTF-8 has at most three bytes for a unit of UTF-16.
+    const room = 3 * text.length;
+    return at + room > into.length ? -room : at + into.write(text, at, "utf8");
+  };
 }
 
 /** The text, if a reader of lines would give it back as one line. */

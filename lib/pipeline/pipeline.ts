@@ -156,7 +156,7 @@ function checkEnds(graph: GraphBuilder): void {
   if (loose !== undefined) {
     refuse(graph.where, `${graph.describe(loose.id)} ends nowhere; end its stream with .to(name, sink), or remove it`);
   }
-  if (graph.sinks.size === 0) {
+  if (!graph.nodes.some((node) => node.kind === "sink")) {
     refuse(graph.where, "has no sink; begin with flow.from(name, source) and end a stream with .to(name, sink)");
   }
 }

@@ -126,8 +126,9 @@ export async function makeDurable(
   me: Identity,
   cut: Cut,
   before: SnapshotRef | null,
+  signal: AbortSignal,
 ): Promise<Durable> {
-  const snapshot = await storeSnapshot(store, me, cut, before);
+  const snapshot = await storeSnapshot(store, me, cut, before, signal);
   await cut.written;
   const prepared: Committable[] = [];
   let bytes = snapshot.bytes;
@@ -161,10 +162,16 @@ async function storeSnapshot(
   me: Identity,
   cut: Cut,
   before: SnapshotRef | null,
+  signal: AbortSignal,
 ): Promise<{ readonly ref: SnapshotRef; readonly bytes: number }> {
   if (cut.state === null) return { ref: before ?? noState, bytes: 0 };
-  const pause = () => store.clock.sleep(0);
-  const { bytes, slices } = await finishSnapshot(await encodeInSteps(cut.state, pause), { pause });
+  const { state } = cut;
+  // N4: a session that has ended encodes no further.
+  const pause = async () => {
+    await store.clock.sleep(0);
+    if (signal.aborted) throw new StreamError("fenced", "the session has ended (N4)");
+  };
+  const { bytes, slices } = await finishSnapshot(await encodeInSteps(state, pause), { pause });
   const key = taskObjectKey({ ...me, checkpointId: cut.checkpointId }, `state-${cut.state.kind}`, me.session);
   const body = await repeat(store.clock, () => storeBody(store.blobs, key, bytes));
   const file: SnapshotFile = { format: 1, body, session: me.session, epoch: cut.checkpointId, slices };

@@ -8,7 +8,7 @@ import { heldRow } from "./held-output.js";
 export class EagerOutput {
   readonly kind = "eager";
   rows = 0;
-  readonly waitingMax = 10_000;
+  readonly waitingMax = 1_000;
   #pending = new Map<string, VersionedRow>();
   #before: { readonly key: string; readonly row: VersionedRow | undefined }[] | null = null;
   #epoch: CheckpointId;
@@ -62,6 +62,8 @@ export class EagerOutput {
     const rows = [...this.#pending.values()];
     this.#pending = new Map();
     if (rows.length > 0) this.#tail = this.#tail.then(() => this.writer.put(rows));
+    // Whoever flushed hears of a failure; where that is nobody any more, it must not end the process.
+    this.#tail.catch(() => undefined);
     return this.#tail;
   }
 

@@ -8,7 +8,7 @@ import type { Task } from "./task.js";
 /** A slice of work ends after so long, so that looks at the head, answers and other shards get their turn. */
 const sliceMillis = 20;
 /** Clock and sinks are asked once in so many records. */
-const recordsBetweenLooks = 256;
+const recordsBetweenLooks = 32;
 
 /** `held`: a call or a sink must come forward first. `more`: the slice is over. */
 export type Fed = "nothing left" | "more" | "held";
@@ -21,6 +21,7 @@ export class Feed {
   #until: Millis = millis(0);
   #left = 0;
   #isOver = false;
+  #heldRowsMax = Number.POSITIVE_INFINITY;
 
   constructor(task: Task<Output>, readers: ReadonlyMap<string, SourceReader>, clock: Clock) {
     this.#task = task;
@@ -28,8 +29,13 @@ export class Feed {
     this.#clock = clock;
   }
 
-  /** What waits in the readers is taken, for a slice of time. @throws StreamError as {@link Task.take} does */
-  slice(): Fed {
+  /**
+   * What waits in the readers is taken, for a slice of time.
+   *
+   * @param heldRowsMax of an epoch: beyond, a cut must come first. @throws StreamError as {@link Task.take} does
+   */
+  slice(heldRowsMax: number): Fed {
+    this.#heldRowsMax = heldRowsMax;
     this.#until = millis(this.#clock.now() + sliceMillis);
     this.#left = recordsBetweenLooks;
     this.#isOver = false;
@@ -58,6 +64,14 @@ export class Feed {
     return this.#readers.every((reader) => reader.finished) && this.#task.inFlight === 0;
   }
 
+  /** A sink that shows rows at checkpoints has as many as it should have: a checkpoint should come. */
+  get needsCut(): boolean {
+    for (const output of this.#task.outputs.values()) {
+      if (output.kind === "held" && isPressed(output, this.#heldRowsMax)) return true;
+    }
+    return false;
+  }
+
   /** Passes rows on that need no checkpoint, such as what a file sink stages. */
   relieve(): readonly Promise<void>[] {
     return [...this.#task.outputs.values()].filter(hasWaiting).map((output) => output.flush());
@@ -76,7 +90,7 @@ export class Feed {
 
   get #isHeldUp(): boolean {
     if (this.#task.isFull) return true;
-    for (const output of this.#task.outputs.values()) if (isPressed(output)) return true;
+    for (const output of this.#task.outputs.values()) if (isPressed(output, this.#heldRowsMax)) return true;
     return false;
   }
 }

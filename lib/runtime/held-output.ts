@@ -50,6 +50,10 @@ export class HeldOutput {
     this.#before = [];
   }
 
+  get waiting(): number {
+    return this.#newest.size;
+  }
+
   /** At a cut: what was held, in the order of first arrival. The next epoch begins empty. */
   take(): readonly HeldRow[] {
     const taken = [...this.#newest.values()];

@@ -63,7 +63,8 @@ export function keptOutputs(plan: Plan): ReadonlyMap<string, HeldOutput> {
 }
 
 /** Rows wait for the outside: the session takes no more records until they are gone. */
-export const isPressed = (output: Output): boolean => output.kind !== "held" && output.waiting > output.waitingMax;
+export const isPressed = (output: Output, heldRowsMax: number): boolean =>
+  output.waiting >= (output.kind === "held" ? heldRowsMax : output.waitingMax);
 
 /** Rows can be passed on now, without a checkpoint. */
 export const hasWaiting = (output: Output): output is EagerOutput | TwoPhaseOutput =>

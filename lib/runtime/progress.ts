@@ -19,6 +19,7 @@ export function progressOf(me: Identity, parts: SessionParts, feed: Feed, facts:
     ...facts,
     changed: readers.some((reader) => reader.changed || reader.stale(now)),
     behindMillis: Math.max(0, ...readers.map((reader) => reader.behindMillis)),
+    pressed: feed.needsCut,
     taken: {},
     sourcesFinished: feed.isFinished,
     handover: parts.deadline - now <= parts.settings.reserve,

@@ -1,6 +1,5 @@
 import { coordinateInSession } from "../checkpoint/coordinator.js";
 import { cachedManifest } from "../checkpoint/facts.js";
-import { observeCompletion } from "../checkpoint/permit.js";
 import { putProgress, readHead } from "../checkpoint/store.js";
 import type { Ack, Committable, Manifest, Pending } from "../model/checkpoints.js";
 import type { Head } from "../model/head.js";
@@ -8,7 +7,7 @@ import { type CheckpointId, checkpointId, coordinatorTask, type Millis } from ".
 import type { SnapshotRef } from "../model/snapshots.js";
 import { nextSnapshotKind } from "../state/compaction.js";
 import { restoreInto } from "../state/snapshot-reader.js";
-import { commitCovered } from "./commit.js";
+import { Committer } from "./committer.js";
 import { acknowledge, type Cut, cutTask, type Identity, makeDurable, readRange } from "./cut.js";
 import { Feed } from "./feed.js";
 import type { Mailbox } from "./mailbox.js";
@@ -16,7 +15,6 @@ import { afterCut, afterHead, ending, firstPhase, type Phase, type SessionEnding
 import { progressOf } from "./progress.js";
 import type { Start } from "./restore.js";
 import { type SessionParts, timeOf } from "./session-parts.js";
-import { Uncommitted } from "./uncommitted.js";
 
 /** What the activities of a session tell it. */
 export type SessionEvent =
@@ -27,7 +25,7 @@ export type SessionEvent =
   | { readonly kind: "relieved" }
   | { readonly kind: "again" }
   | { readonly kind: "acked"; readonly ack: Ack; readonly prepared: readonly Committable[] }
-  | { readonly kind: "committed"; readonly committed: readonly Committable[] }
+  | { readonly kind: "committed" }
   | { readonly kind: "failed"; readonly error: unknown };
 
 /** Every awake task reads the head once a second (B1). */
@@ -50,8 +48,7 @@ export class Session {
   #epoch: CheckpointId;
   #acked: CheckpointId;
   #snapshot: SnapshotRef | null = null;
-  readonly #uncommitted: Uncommitted;
-  #committing = false;
+  readonly #committer: Committer;
   #ackUnderWay = false;
   #relieving = false;
   /** The next slice is asked for. */
@@ -72,22 +69,23 @@ export class Session {
     this.#head = head;
     this.#epoch = start.epoch;
     this.#acked = start.epoch;
-    this.#uncommitted = new Uncommitted(start.committables);
+    this.#committer = new Committer(parts.commit, start.committables);
     this.#recordsBefore = { in: start.recordsIn, out: start.recordsOut };
     this.#phase = firstPhase(head, start.fromHandover ? start.epoch : null);
   }
 
   /** C2: state, and what the completed checkpoint covers, before the first ack. C4: what a lineage that a restore has left lists as staged stays: it may be gone back to. */
   async restore(start: Start): Promise<void> {
-    const { store, task, record, writers, commit } = this.#parts;
+    const { store, task, record, writers } = this.#parts;
     if (start.snapshot !== null) {
       const { keyGroups } = this.#me;
       this.#snapshot = await restoreInto(task.tables, start.snapshot, keyGroups, readRange(store), record.dropped);
     }
-    const permit = observeCompletion(this.#head);
-    if (permit !== null) this.#uncommitted.drop(await commitCovered(commit, permit, this.#uncommitted.list));
+    for (let piece = this.#committer.next(this.#head); piece !== null; piece = this.#committer.next(this.#head)) {
+      await piece;
+    }
     for (const [name, opened] of this.#head.left.length === 0 ? writers : []) {
-      if (opened.delivery === "two-phase") await opened.writer.sweep(this.#uncommitted.stagedBy(name));
+      if (opened.delivery === "two-phase") await opened.writer.sweep(this.#committer.stagedBy(name));
     }
   }
 
@@ -126,8 +124,6 @@ export class Session {
         this.#onAcked(event.ack, event.prepared);
         break;
       case "committed":
-        this.#committing = false;
-        this.#uncommitted.drop(event.committed);
         break;
       case "failed":
         throw event.error;
@@ -170,7 +166,7 @@ export class Session {
 
   #take(): void {
     const { task, log, store } = this.#parts;
-    const fed = this.#feed.slice();
+    const fed = this.#feed.slice(this.#committer.rowsMax);
     task.advance();
     if (!this.#flowing && task.recordsIn > 0) {
       this.#flowing = true;
@@ -196,12 +192,10 @@ export class Session {
     this.#spawn(Promise.all(flushes).then(() => ({ kind: "relieved" })));
   }
 
+  /** N1: a session that leaves begins none; its ack lists the rest. */
   #commit(): void {
-    const permit = observeCompletion(this.#head);
-    if (permit === null || this.#committing || !this.#uncommitted.isCovered(this.#head)) return;
-    this.#committing = true;
-    const commit = commitCovered(this.#parts.commit, permit, this.#uncommitted.list);
-    this.#spawn(commit.then((committed) => ({ kind: "committed", committed })));
+    const commit = this.#phase.kind === "leaving" ? null : this.#committer.next(this.#head);
+    if (commit !== null) this.#spawn(commit.then(() => ({ kind: "committed" })));
   }
 
   /** B2: at a record boundary, synchronously. What remains to be done for the ack goes on beside the records. */
@@ -231,9 +225,9 @@ export class Session {
 
   async #acknowledge(cut: Cut): Promise<SessionEvent> {
     const { store, guarded } = this.#parts;
-    const durable = await makeDurable(store, this.#me, cut, this.#snapshot);
+    const durable = await makeDurable(store, this.#me, cut, this.#snapshot, this.#stop.signal);
     // C1: all that is not confirmed by now; what is confirmed later is committed twice at worst, which does no harm.
-    const committables = [...this.#uncommitted.list, ...durable.prepared];
+    const committables = [...this.#committer.list, ...durable.prepared];
     const ack = await acknowledge(store, this.#me, cut, durable, { committables, requests: guarded.requests() });
     return { kind: "acked", ack, prepared: durable.prepared };
   }
@@ -242,7 +236,7 @@ export class Session {
     this.#ackUnderWay = false;
     this.#acked = ack.checkpointId;
     this.#snapshot = ack.snapshot;
-    this.#uncommitted.add(prepared);
+    this.#committer.add(prepared);
     this.#nap.abort();
   }
 
@@ -277,15 +271,15 @@ export class Session {
       seq: ++this.#seq,
       idleSince: this.#idleSince,
       records: this.#recordsIn(),
-      uncommitted: this.#uncommitted.checkpoints(this.#head),
+      uncommitted: this.#committer.checkpoints(this.#head),
     };
     return progressOf(this.#me, this.#parts, this.#feed, facts, this.#parts.store.clock.now());
   }
 
   #end(): SessionEnding | null {
     const completed = this.#head.completed?.checkpointId ?? checkpointId(0);
-    const uncommitted = this.#committing || this.#uncommitted.isCovered(this.#head);
-    const facts = { acked: this.#acked, completed, uncommitted, busy: this.#committing || this.#ackUnderWay };
+    const uncommitted = this.#committer.isBusy || this.#committer.isCovered(this.#head);
+    const facts = { acked: this.#acked, completed, uncommitted, busy: this.#committer.isBusy || this.#ackUnderWay };
     return ending(this.#phase, { ...facts, ...timeOf(this.#parts) });
   }
 

@@ -121,7 +121,10 @@ export class Task<O extends RowTaker = RowTaker> {
       if (called.kind === "failed") throw called.error;
       next(called.value);
     };
-    if (this.#deadLetters !== null) return this.#attempt(this.#deadLetters, goOn);
+    if (this.#deadLetters !== null) {
+      this.#attempt(this.#deadLetters, goOn);
+      return;
+    }
     try {
       goOn();
     } catch (error) {

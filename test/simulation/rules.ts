@@ -31,9 +31,10 @@ export const wrongRules: readonly Rule[] = [
   later("a frame of the next epoch is taken before the cut", exchange),
   later("frames without their generation in the name, or with another number each time", exchange),
   later("C2, committables go to the task of the same number", exchange),
-  byMutants(
+  byTest(
     "N1, a session goes on after its cut, then hands over with the ack",
-    "N1 a session goes on after its last cut",
+    "test/unit/runtime-phase.test.ts",
+    "N1 running, where its ack is of a checkpoint after which all goes on",
   ),
   byMutants(
     "C2, a successor commits all that its ack lists before its first ack",
@@ -42,9 +43,10 @@ export const wrongRules: readonly Rule[] = [
   ),
   byTest("a suspend checkpoint needs a change", "test/unit/checkpoint-sleep.test.ts", "N2"),
   byMutants("a final checkpoint needs a change", "B1 a final checkpoint needs a change"),
-  byMutants(
+  byTest(
     "nothing has changed since the last checkpoint, and it must sleep",
-    "B1 a suspend checkpoint needs a change",
+    "test/unit/runtime-sleep.test.ts",
+    "N2 sessions live shorter than it is to be idle before it sleeps: the checkpoints carry the time on",
   ),
   byMutants("a trigger while suspending", "B1 a checkpoint is triggered while the pipeline goes to rest"),
   byMutants("C3, a session without committables leaves before R1", "C3 a session goes on after its ack of a stop"),
@@ -162,7 +164,7 @@ export const rules: readonly Rule[] = [
   byMutants("B3", "B3 the ack comes before what it refers to"),
   byMutants("B4", "B4 complete without an ack", "B4 the ack of the checkpoint before counts for the next"),
   byTest("B5", "test/unit/checkpoint-transitions.test.ts", "B5 an abort keeps what is complete and counts"),
-  byMutants("C1", "C1 an ack lists only what is new", "C1 what an aborted checkpoint prepared is forgotten"),
+  byMutants("C1", "C1 an ack lists only what is new", "C1 what earlier checkpoints prepared is forgotten"),
   byMutants(
     "C2",
     "C2 commits before the checkpoint is complete",

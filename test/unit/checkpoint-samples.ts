@@ -142,6 +142,7 @@ export const progress = (over: Partial<Progress> = {}): Progress => ({
   behindMillis: 0,
   records: 10,
   taken: {},
+  pressed: false,
   uncommitted: 0,
   sourcesFinished: false,
   handover: false,

@@ -82,6 +82,8 @@ const feed = (task: KeptTask, ...bodies: readonly string[]) => {
 };
 const heldRows = (cut: Cut) => cut.held.flatMap(({ bytes }) => decodeHeldRows(bytes));
 
+const never = new AbortController().signal;
+
 describe("B2 a cut", () => {
   it("B2 holds the bytes of its moment, whatever becomes of state and rows before they are durable", async () => {
     const { store } = memoryStore();
@@ -89,7 +91,7 @@ describe("B2 a cut", () => {
     feed(task, "a1", "b1", "a2");
     const cut = cutTask(task, writers, me, at, "base");
     feed(task, "a3", "b2", "c1");
-    const durable = await makeDurable(store, me, cut, null);
+    const durable = await makeDurable(store, me, cut, null, never);
     const [operator] = task.tables;
     const fresh = createStateTable("count", 1, {
       n: { kind: "value", initial: 0 },
@@ -117,7 +119,7 @@ describe("B2 a cut", () => {
     const { store } = memoryStore();
     const task = counting();
     feed(task, "a1", "b1");
-    const base = await makeDurable(store, me, cutTask(task, writers, me, at, "base"), null);
+    const base = await makeDurable(store, me, cutTask(task, writers, me, at, "base"), null, never);
     feed(task, "a2", "c1");
     const next = { ...at, checkpointId: checkpointId(3), epoch: checkpointId(2) };
     const cut = cutTask(task, writers, me, next, "delta");
@@ -125,7 +127,7 @@ describe("B2 a cut", () => {
       ["a", 3],
       ["c", 4],
     ]);
-    const { snapshot } = await makeDurable(store, me, cut, base.snapshot);
+    const { snapshot } = await makeDurable(store, me, cut, base.snapshot, never);
     expect([snapshot.base, snapshot.deltas.length]).toEqual([base.snapshot.base, 1]);
     const restored = counting();
     await restoreInto(restored.tables, snapshot, [0, 127], readRange(store));
@@ -142,10 +144,10 @@ describe("B2 a cut", () => {
     const { store, bucket } = memoryStore();
     const task = counting();
     feed(task, "a1");
-    const before = await makeDurable(store, me, cutTask(task, writers, me, at, "base"), null);
+    const before = await makeDurable(store, me, cutTask(task, writers, me, at, "base"), null, never);
     const next = { ...at, checkpointId: checkpointId(3) };
     const objects = bucket.all().size;
-    const durable = await makeDurable(store, me, cutTask(task, writers, me, next, "none"), before.snapshot);
+    const durable = await makeDurable(store, me, cutTask(task, writers, me, next, "none"), before.snapshot, never);
     expect(durable).toEqual({ snapshot: before.snapshot, prepared: [], bytes: 0 });
     expect(bucket.all().size).toBe(objects);
   });
@@ -155,7 +157,7 @@ describe("B2 a cut", () => {
     const task = counting();
     const long = "x".repeat(inlineBytesMax);
     feed(task, `a${long}`);
-    const { prepared, bytes } = await makeDurable(store, me, cutTask(task, writers, me, at, "none"), null);
+    const { prepared, bytes } = await makeDurable(store, me, cutTask(task, writers, me, at, "none"), null, never);
     expect(prepared).toMatchObject([
       {
         sink: "out",

@@ -51,7 +51,9 @@ export function planInput(stage: Stage, log: MemoryLog, profile: Profile, random
   const keys = Array.from({ length: profile.keys }, (_, index) => `key-${index}`);
   const bursts = Array.from({ length: profile.bursts }, () => random.int(profile.chaosMillis));
   const time = () =>
-    bursts.length === 0 ? random.int(profile.chaosMillis) : random.pick(bursts) + random.int(burstMillis);
+    bursts.length === 0
+      ? random.int(profile.chaosMillis)
+      : Math.min(profile.chaosMillis - 1, random.pick(bursts) + random.int(burstMillis));
   for (let i = 0; i < profile.records; i++) {
     const drawn = Array.from({ length: random.chance(profile.aggregates) ? random.between(2, 5) : 1 }, () => ({
       key: random.pick(keys),

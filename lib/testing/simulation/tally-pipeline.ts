@@ -139,11 +139,12 @@ const talliesOf = (numbers: Numbers, { padding, variant }: TallyOptions) =>
   numbers
     .keyBy((record) => record.key)
     .process("tally", {
-      state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>() },
+      state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>(), noise: value("") },
       onRecord({ n, poison }, { key, state }) {
         state.count.update((count) => count + 1);
         state.numbers.add(n);
         state.lastByRest.set(restOf(n), n);
+        state.noise.set(noiseOf(3 * padding, n));
         // When all of it has changed, so that nothing of that may stay.
         if (poison === true) throw new Error(`${n} is poison`);
         const count = state.count.get();
@@ -165,5 +166,15 @@ const groupsOf = (called: Numbers) =>
     .map(({ n }): GroupSum => ({ group: groupOf(n), count: 1, sum: n }))
     .keyBy((sum) => sum.group)
     .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }));
+
+/** Text that no compression makes short: state of so much does not fit into an ack. */
+function noiseOf(length: number, seed: number): string {
+  let [text, word] = ["", seed + 1];
+  while (text.length < length) {
+    word = Math.imul(word ^ (word >>> 15), 0x2c1b3c6d) + 0x9e3779b9;
+    text += (word >>> 0).toString(36);
+  }
+  return text.slice(0, length);
+}
 
 export const paddingOf = (length: number): string => ".".repeat(length);

@@ -1,0 +1,104 @@
+import { observeCompletion } from "../checkpoint/permit.js";
+import type { Json } from "../model/canonical-json.js";
+import type { CommitPermit, Committable } from "../model/checkpoints.js";
+import type { Head } from "../model/head.js";
+import { type CommitContext, commitCovered } from "./commit.js";
+
+/** So long one commit may take: the session looks at nothing else of its list meanwhile, and a hand-over waits for it. */
+const commitMillis = 10_000;
+/** Until it is known how fast the targets are. */
+const rowsAtFirst = 5_000;
+const rowsLeast = 100;
+const rowsMost = 200_000;
+
+/** What is prepared and not confirmed committed: every ack lists it (C1). What is covered is shown piece by piece, oldest first (C2). */
+export class Committer {
+  readonly #context: CommitContext;
+  #list: readonly Committable[];
+  #isBusy = false;
+  #rowsMax = rowsAtFirst;
+
+  constructor(context: CommitContext, list: readonly Committable[]) {
+    this.#context = context;
+    this.#list = list;
+  }
+
+  get list(): readonly Committable[] {
+    return this.#list;
+  }
+
+  /** A commit is under way. */
+  get isBusy(): boolean {
+    return this.#isBusy;
+  }
+
+  /** As many rows as the targets take in some seconds: an epoch should not bring more, else commits fall ever further behind. */
+  get rowsMax(): number {
+    return this.#rowsMax;
+  }
+
+  /** What sinks have staged, and nobody has shown yet. */
+  stagedBy(sink: string): readonly Json[] {
+    return this.#list.flatMap((item) => (item.kind === "two-phase" && item.sink === sink ? [item.prepared] : []));
+  }
+
+  add(prepared: readonly Committable[]): void {
+    this.#list = [...this.#list, ...prepared];
+  }
+
+  isCovered(head: Head): boolean {
+    return this.#covered(head).length > 0;
+  }
+
+  /** Completed checkpoints with output that is not committed (B1). */
+  checkpoints(head: Head): number {
+    return new Set(this.#covered(head).map((item) => item.checkpointId)).size;
+  }
+
+  /** Commits the next piece of what the head's completed checkpoint covers. null: there is none, or a commit is under way. */
+  next(head: Head): Promise<void> | null {
+    const permit = observeCompletion(head);
+    return permit === null || this.#isBusy || !this.isCovered(head) ? null : this.#commit(permit, this.#piece(head));
+  }
+
+  async #commit(permit: CommitPermit, piece: readonly Committable[]): Promise<void> {
+    const { clock } = this.#context.store;
+    this.#isBusy = true;
+    const began = clock.now();
+    const committed = new Set(await commitCovered(this.#context, permit, piece));
+    this.#note(piece, clock.now() - began);
+    this.#list = this.#list.filter((item) => !committed.has(item));
+    this.#isBusy = false;
+  }
+
+  /** The oldest checkpoints, as many as are committed in time; one at least. Covered rows of a key fold within a piece (C1). */
+  #piece(head: Head): readonly Committable[] {
+    const covered = this.#covered(head);
+    const checkpoints = [...new Set(covered.map((item) => item.checkpointId))].sort((a, b) => a - b);
+    const [first] = checkpoints;
+    let last = first;
+    let rows = 0;
+    for (const id of checkpoints) {
+      rows += rowsOf(covered.filter((item) => item.checkpointId === id));
+      if (rows > this.#rowsMax && id !== first) break;
+      last = id;
+    }
+    return covered.filter((item) => last !== undefined && item.checkpointId <= last);
+  }
+
+  #note(piece: readonly Committable[], millis: number): void {
+    const rows = rowsOf(piece);
+    // Of a few rows in an instant nothing can be told.
+    if (rows < rowsLeast && millis < 1_000) return;
+    const rate = Math.round((rows * commitMillis) / Math.max(millis, 1));
+    this.#rowsMax = Math.min(Math.max(rate, rowsLeast), rowsMost);
+  }
+
+  #covered(head: Head): readonly Committable[] {
+    return this.#list.filter((item) => item.checkpointId <= (head.completed?.checkpointId ?? 0));
+  }
+}
+
+/** Of what is written row by row. */
+const rowsOf = (items: readonly Committable[]): number =>
+  items.reduce((sum, item) => sum + (item.kind === "held" ? item.records : 0), 0);
