@@ -2,7 +2,8 @@ import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { StreamError } from "./errors.js";
 import { jsonRowWriter } from "./json-bytes.js";
 import { fieldReader } from "./json-fields.js";
-import { jsonLines, jsonOfBytes, jsonText } from "./json-text.js";
+import { jsonOfBytes, jsonText } from "./json-text.js";
+import { wholeLines } from "./json-whole.js";
 import { detached, type LineDecoder, oneLine, textWriter, withLines } from "./lines.js";
 import { validated } from "./schemas.js";
 import { fromUtf8, toUtf8 } from "./utf8.js";
@@ -83,7 +84,7 @@ export function json(schema?: StandardSchemaV1): Codec<unknown> {
   }
   const accept = schema === undefined ? null : (value: unknown) => validated(schema["~standard"], value);
   const fields = (...names: readonly string[]) => jsonCodec(fieldReader(names), accept, {});
-  return jsonCodec({ decode: jsonOfBytes, lines: jsonLines }, accept, { fields });
+  return jsonCodec({ decode: jsonOfBytes, lines: wholeLines() }, accept, { fields });
 }
 
 interface JsonReader {

@@ -1,11 +1,9 @@
 import { StreamError } from "./errors.js";
+import { type Row, rowMaker } from "./json-rows.js";
 import { absent, JsonScan } from "./json-scan.js";
 import { jsonOfBytes, jsonOfLine, parseJson } from "./json-text.js";
 import type { LineDecoder } from "./lines.js";
 import { fromMarkedUtf8 } from "./utf8.js";
-
-/** An object with the named members alone, as far as the record has them. */
-export type Row = Readonly<Record<string, unknown>>;
 
 /** Reads some members of JSON objects. */
 export interface FieldReader {
@@ -58,28 +56,6 @@ function picked(names: readonly string[], record: unknown): readonly unknown[] {
     throw new StreamError("invalid", "the record is JSON, but no object, so that it has no fields to read");
   }
   return names.map((name) => (Object.hasOwn(record, name) ? (record as Row)[name] : absent));
-}
-
-/** Objects of one form are made several times as fast by an expression as member by member, and few names are the rule. */
-function rowMaker(names: readonly string[]): (values: readonly unknown[]) => Row {
-  const [a = "", b = "", c = "", d = ""] = names;
-  const whole = [
-    (of: readonly unknown[]) => ({ [a]: of[0] }),
-    (of: readonly unknown[]) => ({ [a]: of[0], [b]: of[1] }),
-    (of: readonly unknown[]) => ({ [a]: of[0], [b]: of[1], [c]: of[2] }),
-    (of: readonly unknown[]) => ({ [a]: of[0], [b]: of[1], [c]: of[2], [d]: of[3] }),
-  ][names.length - 1];
-  const byMember = (values: readonly unknown[]) => {
-    const row: Record<string, unknown> = {};
-    for (const [slot, name] of names.entries()) if (values[slot] !== absent) row[name] = values[slot];
-    return row;
-  };
-  if (whole === undefined) return byMember;
-  const none = absent;
-  return (values) => {
-    for (let slot = 0; slot < values.length; slot++) if (values[slot] === none) return byMember(values);
-    return whole(values);
-  };
 }
 
 function checkNames(names: readonly string[]): void {

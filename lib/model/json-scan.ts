@@ -18,11 +18,18 @@ export class JsonScan {
   readonly values: unknown[];
   readonly #names: MemberNames;
   readonly #parse: (text: string) => unknown;
+  /** The object has the names in their order and no others: then nothing of its text is stepped over. */
+  readonly #takesAll: boolean;
   #slot = -1;
 
-  constructor(names: readonly string[], parse: (text: string) => unknown) {
+  constructor(
+    names: readonly string[],
+    parse: (text: string) => unknown,
+    wanted: "these members" | "just these, in order" = "these members",
+  ) {
     this.#names = new MemberNames(names);
     this.#parse = parse;
+    this.#takesAll = wanted === "just these, in order";
     this.values = names.map(() => absent);
   }
 
@@ -31,13 +38,14 @@ export class JsonScan {
     const { bytes, view } = this.source;
     const { lengths, slots, words } = this.#names;
     const values = this.values;
+    const takesAll = this.#takesAll;
     for (let slot = 0; slot < values.length; slot++) values[slot] = absent;
     const escapes = this.source.hasBackslash(from, to);
     let at = bytes[from] === openBrace ? from : blanksEnd(bytes, from);
     if (bytes[at] !== openBrace) return false;
     at++;
     if (bytes[at] !== quote) at = blanksEnd(bytes, at);
-    if (bytes[at] === closeBrace) return onlyBlanks(bytes, at + 1, to);
+    if (bytes[at] === closeBrace) return !takesAll && onlyBlanks(bytes, at + 1, to);
     // In each place what is likely is looked for first, and blanks where it is not there.
     for (let member = 0; at < to; member++) {
       if (bytes[at] !== quote) at = blanksEnd(bytes, at);
@@ -53,6 +61,7 @@ export class JsonScan {
         if (at < 0) return false;
         slot = this.#slot;
       }
+      if (takesAll && slot !== member) return false;
       if ((bytes[at] as number) <= blank) at = blanksEnd(bytes, at);
       const first = bytes[at] as number;
       let end: number;
@@ -61,7 +70,10 @@ export class JsonScan {
       else end = first === quote ? stringEnd(bytes, view, at) : nestEnd(bytes, view, at, to);
       if (end <= at || (slot >= 0 && !this.#take(slot, at, end))) return false;
       at = bytes[end] === comma ? end : blanksEnd(bytes, end);
-      if (bytes[at] !== comma) return bytes[at] === closeBrace && onlyBlanks(bytes, at + 1, to);
+      if (bytes[at] !== comma) {
+        const isOver = bytes[at] === closeBrace && onlyBlanks(bytes, at + 1, to);
+        return isOver && (!takesAll || member + 1 === values.length);
+      }
       at++;
     }
     return false;

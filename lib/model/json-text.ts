@@ -1,18 +1,17 @@
 import { StreamError } from "./errors.js";
-import type { LineDecoder } from "./lines.js";
 import { fromMarkedUtf8 } from "./utf8.js";
 
 /** `__proto__` in clear, or an escape of an ASCII letter or "_", which nobody writes who does not want to hide it. */
 const hiddenName = /\\u00(?:5f|[67])/i;
 
 /** Whether JSON in this text may have a member called `__proto__`. */
-function mayNamePrototype(text: string): boolean {
+export function mayNamePrototype(text: string): boolean {
   // Searches for a fixed text are many times faster than the expression, which most blocks therefore never meet.
   return text.includes("__proto__") || (text.includes("\\u00") && hiddenName.test(text));
 }
 
 /** The value that JSON text stands for, without members called `__proto__`. Throws as JSON.parse. */
-function parsedWithoutPrototype(text: string): unknown {
+export function parsedWithoutPrototype(text: string): unknown {
   // As an own member it is harmless, but the first `Object.assign` or spread-by-hand downstream would make it a prototype.
   return JSON.parse(text, (name, member: unknown) => (name === "__proto__" ? undefined : member));
 }
@@ -30,14 +29,6 @@ export function jsonOfBytes(body: Uint8Array): unknown {
     throw notJson(`${body.length} bytes`, error);
   }
 }
-
-/** The values of lines of JSON. */
-export const jsonLines: LineDecoder<unknown> = {
-  block(text) {
-    const parse: Parse = mayNamePrototype(text) ? parsedWithoutPrototype : JSON.parse;
-    return (from, to) => jsonOfLine(text.slice(from, to), parse);
-  },
-};
 
 export type Parse = (text: string) => unknown;
 

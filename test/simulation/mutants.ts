@@ -58,9 +58,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "C2 commits before the checkpoint is complete",
-    file: "lib/checkpoint/permit.ts",
-    find: "item.checkpointId <= permit.completed.checkpointId",
-    replace: "item.checkpointId <= permit.completed.checkpointId + 1",
+    file: "lib/runtime/committer.ts",
+    find: "item.checkpointId <= (head.completed?.checkpointId ?? 0)",
+    replace: "item.checkpointId <= (head.completed?.checkpointId ?? 0) + 1",
     seed: 1,
   },
   {
@@ -281,7 +281,8 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/lease.ts",
     find: "current !== null && isMine(current.value)) return true;",
     replace: "current !== null) return true;",
-    seed: 40,
+    profile: lossy,
+    seed: 29,
   },
   {
     name: "R6 one name for the objects of all checkpoints",
@@ -412,15 +413,6 @@ export const mutants: readonly Mutant[] = [
     seed: 39,
   },
   {
-    name: "N1 a lease released while going to rest gets no session",
-    file: "lib/checkpoint/decide.ts",
-    find: "  if (facts.record === null || facts.head === null) return null;\n  for",
-    replace:
-      '  if (facts.record === null || facts.head === null || facts.head.value.status !== "running") return null;\n  for',
-    profile: unheard,
-    seed: 78,
-  },
-  {
     name: "R5 nobody invokes a lease that nobody takes",
     file: "lib/checkpoint/decide.ts",
     find: "since + untakenMillis <= facts.now",
@@ -469,8 +461,8 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/positions.ts",
     find: "return position.readTo ?? last?.arrivedAt",
     replace: 'return (read.kind === "lines" ? null : read.serverNow) ?? last?.arrivedAt',
-    profile: forgetful,
-    seed: 80,
+    profile: { ...forgetful, reshards: 5 },
+    seed: 133,
   },
   {
     name: "P1 an empty read promises nothing",
@@ -607,15 +599,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (all && facts.record.functionVersion === me.functionVersion)",
     replace: "if (all)",
     profile: unheard,
-    seed: 78,
-  },
-  {
-    name: "P4 a session of another version takes the lease",
-    file: "lib/checkpoint/lease.ts",
-    find: "if (record.functionVersion !== me.functionVersion) {",
-    replace: "if (record.functionVersion !== record.functionVersion) {",
-    profile: unheard,
-    seed: 78,
+    seed: 128,
   },
   {
     name: "R7 a manifest is not complete without its fold",
@@ -652,8 +636,8 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/session.ts",
     find: "this.#head.left.length === 0 ? writers : []",
     replace: "writers",
-    profile: { ...restored, slowService: "files" },
-    seed: 62,
+    profile: { wishes: 12, variant: all, slowService: "files", faults: noFaults, bursts: 0, endMillis: null },
+    seed: 1,
   },
   {
     name: "W4 a deleted row may come back",

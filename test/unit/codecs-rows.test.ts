@@ -60,7 +60,12 @@ describe("rows as lines of JSON", () => {
   });
 
   it("leave out what the prototype of all objects was given", () => {
-    Object.defineProperty(Object.prototype, "stray", { value: 1, enumerable: true, configurable: true });
+    Object.defineProperty(Object.prototype, "stray", {
+      value: 1,
+      enumerable: true,
+      configurable: true,
+      writable: true,
+    });
     const text = written(jsonRowWriter(), { a: 1 }, 0);
     delete (Object.prototype as { stray?: number }).stray;
     expect(text).toBe('{"a":1}');

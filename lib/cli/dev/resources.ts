@@ -64,7 +64,8 @@ async function absentStreams(target: Target, plan: Plan): Promise<readonly strin
   const absent: string[] = [];
   for (const [name, source] of plan.sources) {
     const stream = target.bindings.stream(source.config.stream);
-    if ((await log.describe(stream)).kind === "absent") absent.push(`source "${name}": there is no ${isFile(source) ? "" : "stream "}"${stream}"`);
+    if ((await log.describe(stream)).kind === "absent")
+      absent.push(`source "${name}": there is no ${isFile(source) ? "" : "stream "}"${stream}"`);
   }
   return absent;
 }
