@@ -19,6 +19,8 @@ interface Needs {
 export class Keeping {
   readonly #stage: Stage;
   readonly #cloud: Cloud;
+  /** Objects that were removed once. */
+  readonly #gone = new Set<string>();
   readonly #needs: Needs[] = [];
   /** Removed at any time. */
   removed = 0;
@@ -53,12 +55,15 @@ export class Keeping {
   /** The moment at which an object goes: no restorable checkpoint needs it, and none that the bucket calls complete. */
   removedObject(process: Process, head: Head | null, key: string): void {
     this.removed++;
+    // A completer that stood still may mark a checkpoint again that went meanwhile. Nobody trusts a marker whose objects are gone.
+    this.#gone.add(key);
     for (const { completed, objects } of this.#needs) {
       if (!objects.has(key)) continue;
       const { checkpointId } = completed.ref;
       if (head !== null && this.isRestorable(head, completed))
         this.#stage.violated(`G2: ${process.name} removes ${key}, which checkpoint ${checkpointId} needs`);
-      if (head !== null && this.#cloud.blobs.has(markerOf(head, checkpointId)))
+      const marker = head === null ? "" : markerOf(head, checkpointId);
+      if (this.#cloud.blobs.has(marker) && !this.#gone.has(marker))
         this.#stage.violated(`G2: ${process.name} removes ${key} before the marker of checkpoint ${checkpointId}`);
     }
   }
