@@ -57,13 +57,6 @@ export const mutants: readonly Mutant[] = [
     seed: 58,
   },
   {
-    name: "C2 commits before the checkpoint is complete",
-    file: "lib/runtime/committer.ts",
-    find: "item.checkpointId <= (head.completed?.checkpointId ?? 0)",
-    replace: "item.checkpointId <= (head.completed?.checkpointId ?? 0) + 1",
-    seed: 1,
-  },
-  {
     name: "C2 commits in whatever order",
     file: "lib/checkpoint/permit.ts",
     find: "a.checkpointId - b.checkpointId || a.index - b.index",
@@ -630,14 +623,6 @@ export const mutants: readonly Mutant[] = [
     replace: "!(this.#generationIn(name) < 0 * own)",
     profile: { ...restored, faults: { ...noFaults, pause: 0.015, overtime: 0.8 } },
     seed: 17,
-  },
-  {
-    name: "C4 a lineage that was left loses what it has staged",
-    file: "lib/runtime/session.ts",
-    find: "this.#head.left.length === 0 ? writers : []",
-    replace: "writers",
-    profile: { wishes: 12, variant: all, slowService: "files", faults: noFaults, bursts: 0, endMillis: null },
-    seed: 1,
   },
   {
     name: "W4 a deleted row may come back",

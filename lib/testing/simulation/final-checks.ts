@@ -20,10 +20,10 @@ export async function checkEnd(person: Person): Promise<void> {
 /** P1, N3: where nothing went wrong, and nobody kept it from reading, it says that records are lost only where some are. */
 function checkLoss(person: Person): void {
   const { stage, profile } = person.setup;
-  const { crash, pause, lost, slow, delivery, overtime } = profile.faults;
+  const { crash, pause, lost, slow, log, few, delivery, overtime } = profile.faults;
   // A child promises what its parents had been read to, which may be long ago when shards follow each other fast.
   const others = [profile.wishes, profile.skewMillis, profile.reshards];
-  const isGentle = [crash, pause, lost, slow, delivery, overtime, ...others].every((rate) => rate === 0);
+  const isGentle = [crash, pause, lost, slow, log, few, delivery, overtime, ...others].every((rate) => rate === 0);
   if (!isGentle || profile.outage !== null || profile.slowService !== "none") return;
   const taken = new Set(person.invariants.lineage.included);
   const ended = person.invariants.head?.endedAt ?? stage.scheduler.now;

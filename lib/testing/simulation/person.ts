@@ -62,8 +62,12 @@ async function wish(person: Person, kind: Wish): Promise<void> {
 
 /** Any checkpoint that was complete some time ago: it may be kept no more by the time at which it is asked for (G3). */
 async function wishRestored(store: CheckpointStore, person: Person, id: string): Promise<void> {
-  const { completed } = person.invariants.lineage;
-  const recent = completed.slice(-restoredMax);
+  const { lineage, head } = person.invariants;
+  // What an eager sink has shown of a replay stays where it is left for a checkpoint newer than the one it began at: keys that
+  // nobody writes again keep their value (W2). So there only what the running lineage began with is gone back to.
+  const isEager = person.setup.profile.variant.tallies === "eager";
+  const some = isEager ? lineage.back(head?.completed ?? null).toReversed() : lineage.completed;
+  const recent = some.slice(-restoredMax);
   const before = await readDesired(store);
   if (before === null || recent.length === 0) return;
   const from = person.setup.stage.random.pick(recent).ref;
