@@ -154,5 +154,8 @@ async function resolveStart(
   const resolved = start === "latest" ? stream.serverNow : startIn(stream, start);
   const name = context.bindStream(source.config.stream);
   const listed = await repeat(context.store.clock, () => context.log.shards(name));
+  // A stream that is there has shards: a table without any would never have one.
+  if (listed.length === 0)
+    throw new StreamError("transient", `stream "${name}" lists no shards yet: is it still being made? Try again`);
   return firstTable({ streamArn: stream.arn, createdAt: stream.createdAt, start: resolved }, listed);
 }

@@ -161,7 +161,7 @@ describe("a new project", () => {
 
 describe("a function's bundle", () => {
   // Golden, in bytes: what a cold start loads. When a change is meant, write the new measure here.
-  const measured = { all: 990_000, own: 100_000 };
+  const measured = { all: 1_060_000, own: 165_000 };
 
   const bundle = (external: readonly string[]) =>
     build({

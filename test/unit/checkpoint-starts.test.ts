@@ -57,4 +57,17 @@ describe("P0 where a source starts", () => {
   ])("%s", async (_, start, before, expected) => {
     expect((await opened(start, { start: before as SourceTable["start"] })).start).toBe(expected);
   });
+
+  it("P0 a stream that lists no shards yet is waited for: a table without any would never have one", async () => {
+    const { store, clock } = memoryStore();
+    const { log, control } = memoryLog(clock);
+    control.createStream("flights", 1);
+    const made = pipeline("p", {}, (flow) =>
+      flow.from("flights", kinesisSource({ stream: "flights", codec: bytes, start: "trim-horizon" })).to("out", sink()),
+    );
+    const empty = { ...log, shards: async () => [] };
+    const context = { store, log: empty, plan: made.plan, library: "0.1.0", bindStream: (name: string) => name };
+    const opening = { reason: "start", origin: null, incarnation } as const;
+    await expect(prepareRecord(context, null, null, desired(), opening)).rejects.toMatchObject({ kind: "transient" });
+  });
 });

@@ -210,14 +210,14 @@ describe("what earlier sessions left", () => {
     const { disk, open } = world();
     const name = (n: number) => `out-i-${String(n).padStart(12, "0")}`;
     const files: Json[] = [];
-    for (const n of [103, 104, 4_199]) {
+    for (const n of [103, 104, 16_487]) {
       files.push(await prepare(open(`s${n}`), name(n), n));
       await open().commit(files.at(-1) ?? null, permit);
     }
     const [receipt = ""] = disk.paths().filter((path) => path.endsWith(".shown"));
-    for (let n = 0; n < 4_200; n++) await disk.files.write(receipt.replace(name(103), name(n)), 0, new Uint8Array());
+    for (let n = 0; n < 16_488; n++) await disk.files.write(receipt.replace(name(103), name(n)), 0, new Uint8Array());
     await open("next").sweep([]);
-    expect(disk.paths().filter((path) => path.endsWith(".shown"))).toHaveLength(4_096);
+    expect(disk.paths().filter((path) => path.endsWith(".shown"))).toHaveLength(16_384);
     for (const path of disk.paths()) if (path.endsWith(".jsonl")) await disk.files.remove(path);
     const [oldest, older, newest] = files;
     await open("next").commit(newest ?? null, permit);
