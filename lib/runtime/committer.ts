@@ -1,4 +1,4 @@
-import { observeCompletion } from "../checkpoint/permit.js";
+import { coveredBy, observeCompletion } from "../checkpoint/permit.js";
 import type { Json } from "../model/canonical-json.js";
 import type { CommitPermit, Committable } from "../model/checkpoints.js";
 import type { Head } from "../model/head.js";
@@ -95,7 +95,8 @@ export class Committer {
   }
 
   #covered(head: Head): readonly Committable[] {
-    return this.#list.filter((item) => item.checkpointId <= (head.completed?.checkpointId ?? 0));
+    const permit = observeCompletion(head);
+    return permit === null || this.#list.length === 0 ? [] : coveredBy(permit, this.#list);
   }
 }
 

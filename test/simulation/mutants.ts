@@ -57,6 +57,13 @@ export const mutants: readonly Mutant[] = [
     seed: 58,
   },
   {
+    name: "C2 commits before the checkpoint is complete",
+    file: "lib/checkpoint/permit.ts",
+    find: "item.checkpointId <= permit.completed.checkpointId",
+    replace: "item.checkpointId <= permit.completed.checkpointId + 1",
+    seed: 1,
+  },
+  {
     name: "C2 commits in whatever order",
     file: "lib/checkpoint/permit.ts",
     find: "a.checkpointId - b.checkpointId || a.index - b.index",

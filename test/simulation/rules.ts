@@ -38,6 +38,7 @@ export const wrongRules: readonly Rule[] = [
   ),
   byMutants(
     "C2, a successor commits all that its ack lists before its first ack",
+    "C2 commits before the checkpoint is complete",
     "C2 commits in whatever order",
     "C2 a restored task does not commit what its origin covers",
   ),
@@ -166,7 +167,12 @@ export const rules: readonly Rule[] = [
   byMutants("B4", "B4 complete without an ack", "B4 the ack of the checkpoint before counts for the next"),
   byTest("B5", "test/unit/checkpoint-transitions.test.ts", "B5 an abort keeps what is complete and counts"),
   byMutants("C1", "C1 an ack lists only what is new", "C1 what earlier checkpoints prepared is forgotten"),
-  byMutants("C2", "C2 commits in whatever order", "C2 files are shown before the checkpoint is complete"),
+  byMutants(
+    "C2",
+    "C2 commits before the checkpoint is complete",
+    "C2 commits in whatever order",
+    "C2 files are shown before the checkpoint is complete",
+  ),
   byMutants("C3", "C3 the pipeline is at rest before all is committed", "C3 a session is done before it has committed"),
   byMutants("C4", "C4 a session sweeps what it has to commit", "C4 a zombie sweeps what a newer generation staged"),
   later("C5", "counters in transactions"),
