@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 /**
  * Decoding alone, of lines such as {"date":"2001/01/01 01:10","delay":14,"distance":405,"origin":"BUR","destination":"OAK"}:
- * two fields of five by `json().fields()`, beside JSON.parse, in blocks of about 1 MiB and record by record. CPU time, in pairs
- * that take turns; what counts is the median of their ratios: machines are noisy.
+ * two fields of five by `json().fields()`, and whole ones by `json()`, beside JSON.parse, in blocks of about 1 MiB and record by
+ * record. CPU time, in turns; what counts is the median of their ratios: machines are noisy.
  *
  *   npm run build && node bench/decode.mjs     a table
  *   node bench/decode.mjs --json               one JSON object
@@ -49,8 +49,11 @@ function inputOf(names) {
   return { bodies, text, places: Int32Array.from(places) };
 }
 
-const parsing = lineDecoder(json());
+const parsing = { block: (text) => (from, to) => JSON.parse(text.slice(from, to)) };
+const whole = lineDecoder(json());
 const reading = lineDecoder(json().fields("delay", "origin"));
+const utf8 = new TextDecoder("utf-8", { fatal: true });
+const parseBytes = (body) => JSON.parse(utf8.decode(body));
 const decodeAll = json().decode;
 const decodeFields = json().fields("delay", "origin").decode;
 
@@ -84,37 +87,47 @@ function cpu(run) {
 
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
 
-function compare(name, parse, fields) {
+function compare(name, parse, whole, fields) {
   for (let round = 0; round < 10; round++) {
     parse();
+    whole();
     fields();
   }
-  const found = Array.from({ length: pairs }, () => ({ parse: cpu(parse), fields: cpu(fields) }));
-  for (const pair of found)
-    if (pair.parse.sum !== pair.fields.sum) throw new Error(`${name}: the two read differently`);
+  const found = Array.from({ length: pairs }, () => ({ parse: cpu(parse), whole: cpu(whole), fields: cpu(fields) }));
+  for (const one of found)
+    if (one.parse.sum !== one.fields.sum || one.parse.sum !== one.whole.sum)
+      throw new Error(`${name}: they read differently`);
   return {
     name,
-    parseNs: median(found.map((pair) => pair.parse.ns)),
-    fieldsNs: median(found.map((pair) => pair.fields.ns)),
-    ratio: median(found.map((pair) => pair.parse.ns / pair.fields.ns)),
-    ratios: found.map((pair) => pair.parse.ns / pair.fields.ns),
+    parseNs: median(found.map((one) => one.parse.ns)),
+    wholeNs: median(found.map((one) => one.whole.ns)),
+    fieldsNs: median(found.map((one) => one.fields.ns)),
+    ratio: median(found.map((one) => one.parse.ns / one.fields.ns)),
+    ratios: found.map((one) => one.parse.ns / one.fields.ns),
   };
 }
 
 const ascii = inputOf(airports);
 const foreign = inputOf(airports.map((name, index) => (index % 3 === 0 ? `${name} Zürich–Ost` : name)));
 const results = [
-  compare("lines of a block", decoderOf(ascii)(parsing), decoderOf(ascii)(reading)),
-  compare("decode(bytes)", recordsOf(ascii)(decodeAll), recordsOf(ascii)(decodeFields)),
-  compare("lines, not ASCII", decoderOf(foreign)(parsing), decoderOf(foreign)(reading)),
-  compare("bytes, not ASCII", recordsOf(foreign)(decodeAll), recordsOf(foreign)(decodeFields)),
+  compare("lines of a block", decoderOf(ascii)(parsing), decoderOf(ascii)(whole), decoderOf(ascii)(reading)),
+  compare("decode(bytes)", recordsOf(ascii)(parseBytes), recordsOf(ascii)(decodeAll), recordsOf(ascii)(decodeFields)),
+  compare("lines, not ASCII", decoderOf(foreign)(parsing), decoderOf(foreign)(whole), decoderOf(foreign)(reading)),
+  compare(
+    "bytes, not ASCII",
+    recordsOf(foreign)(parseBytes),
+    recordsOf(foreign)(decodeAll),
+    recordsOf(foreign)(decodeFields),
+  ),
 ];
 if (values.json) process.stdout.write(`${JSON.stringify({ records: lines, rounds, pairs, results })}\n`);
 else {
   process.stdout.write(`ns of CPU a record, median of ${pairs} pairs\n`);
-  process.stdout.write(`${"".padEnd(18)}${"json()".padStart(10)}${"fields".padStart(10)}${"ratio".padStart(10)}\n`);
-  for (const { name, parseNs, fieldsNs, ratio } of results) {
-    const cells = [parseNs.toFixed(0), fieldsNs.toFixed(0), ratio.toFixed(2)].map((cell) => cell.padStart(10));
+  const head = ["JSON.parse", "json()", "fields", "ratio"].map((cell) => cell.padStart(12));
+  process.stdout.write(`${"".padEnd(18)}${head.join("")}\n`);
+  for (const { name, parseNs, wholeNs, fieldsNs, ratio } of results) {
+    const figures = [parseNs.toFixed(0), wholeNs.toFixed(0), fieldsNs.toFixed(0), ratio.toFixed(2)];
+    const cells = figures.map((cell) => cell.padStart(12));
     process.stdout.write(`${name.padEnd(18)}${cells.join("")}\n`);
   }
 }
