@@ -55,6 +55,8 @@ export class Lineage {
   #current: Known | null = null;
   /** A restore went back behind what was complete. */
   #hasLeft = false;
+  /** A replay was left for a checkpoint that it did not come from: rows that it wrote, and nobody writes again, stay (W2). */
+  #hasGoneAside = false;
   /** By row: every content that a completed checkpoint gives it, oldest first. */
   readonly #contents = new Map<string, string[]>();
   /** By row: which of its contents the table has. */
@@ -72,6 +74,8 @@ export class Lineage {
   /** A generation goes on from this checkpoint, whatever was complete after it. */
   backTo(origin: CheckpointRef | null): void {
     if (origin?.sha256 !== this.#current?.ref.sha256) this.#hasLeft = true;
+    const before = this.back(this.#current?.ref ?? null);
+    if (origin !== null && !before.some(({ ref }) => ref.sha256 === origin.sha256)) this.#hasGoneAside = true;
     this.#current = origin === null ? null : (this.#known.get(origin.sha256) ?? null);
   }
 
@@ -203,9 +207,14 @@ export class Lineage {
     }
   }
 
-  /** W2: a row that was not written again shows what it was in a lineage that was left; only the order of arrival may differ there. */
+  /**
+   * W2: a row that was not written again shows what it was in a lineage that was left. Where each lineage went back to one that it
+   * came from, only the order of arrival may differ there.
+   */
   #isOfLeft(row: string, found: string | undefined, must: string | undefined): boolean {
-    if (row !== rowName(tables.arrivals, onlyFeed) || found === undefined || must === undefined) return false;
+    if (found === undefined || must === undefined) return false;
+    if (this.#hasGoneAside) return this.#contentsOf(row).includes(found);
+    if (row !== rowName(tables.arrivals, onlyFeed)) return false;
     const numbers = (row: string) => (JSON.parse(row) as Arrivals).numbers.toSorted((a, b) => a - b).join();
     return this.#hasLeft && this.#contentsOf(row).includes(found) && numbers(found) === numbers(must);
   }
