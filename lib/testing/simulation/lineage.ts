@@ -167,9 +167,11 @@ export class Lineage {
   written(process: Process, put: TablePut): void {
     if (this.#isEager(put.table)) return;
     const row = nameOf(put);
-    const now = this.#contentsOf(row).lastIndexOf(contentOf(put.table, put.item));
-    // After a restore the row may come to be what it was in the checkpoint that is gone on from.
-    if (now < (this.#shown.get(row) ?? -1) && this.#current?.places.get(row) !== now)
+    const content = contentOf(put.table, put.item);
+    const now = this.#contentsOf(row).lastIndexOf(content);
+    // After a restore the row may come to be what it was in the checkpoint that is gone on from; a deletion looks like any other.
+    const isCurrent = this.#contentsOf(row)[this.#current?.places.get(row) ?? -1] === content;
+    if (now < (this.#shown.get(row) ?? -1) && !isCurrent)
       this.#parts.stage.violated(`W1: ${process.name} takes ${row} back to ${canonicalJson(put.item)}`);
     this.#shown.set(row, now);
   }
