@@ -3,14 +3,14 @@ import type { CheckpointId } from "../model/ids.js";
 import type { Key } from "../model/keys.js";
 import type { EagerSink, EagerWriter, VersionedRow } from "../pipeline/sink.js";
 import { heldRow } from "./held-output.js";
+import { NewestRows } from "./newest-rows.js";
 
 /** Rows of one eager sink that are not written yet: of each key the newest. They are written beside the records, and all before the ack (B3). */
 export class EagerOutput {
   readonly kind = "eager";
   rows = 0;
   readonly waitingMax = 1_000;
-  #pending = new Map<string, VersionedRow>();
-  #before: { readonly key: string; readonly row: VersionedRow | undefined }[] | null = null;
+  readonly #pending = new NewestRows<VersionedRow>();
   #epoch: CheckpointId;
   #tail: Promise<void> = Promise.resolve();
 
@@ -33,24 +33,16 @@ export class EagerOutput {
     const key = this.sink.keyOf(row as never);
     if (operatorKey === undefined || this.sink.keyFor(operatorKey) !== key) throw otherKey(this.name);
     const { row: kept, change, seq } = heldRow(key, row, this.nextSeq());
-    if (this.#before !== null) this.#before.push({ key, row: this.#pending.get(key) });
     this.#pending.set(key, { key, row: kept, change, version: this.first.versionOf(this.#epoch, seq) });
     this.rows++;
   }
 
   mark(): void {
-    if (this.#before === null) this.#before = [];
-    else if (this.#before.length > 0) this.#before.length = 0;
+    this.#pending.mark();
   }
 
   rollback(): void {
-    const before = this.#before ?? [];
-    this.rows -= before.length;
-    for (const { key, row } of before.reverse()) {
-      if (row === undefined) this.#pending.delete(key);
-      else this.#pending.set(key, row);
-    }
-    this.#before = [];
+    this.rows -= this.#pending.rollback();
   }
 
   get waiting(): number {
@@ -59,8 +51,7 @@ export class EagerOutput {
 
   /** Writes what waits, behind what is under way. */
   flush(): Promise<void> {
-    const rows = [...this.#pending.values()];
-    this.#pending = new Map();
+    const rows = this.#pending.take();
     if (rows.length > 0) this.#tail = this.#tail.then(() => this.writer.put(rows));
     // Whoever flushed hears of a failure; where that is nobody any more, it must not end the process.
     this.#tail.catch(() => undefined);

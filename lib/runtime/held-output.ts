@@ -1,5 +1,6 @@
 import { deletedKey } from "../pipeline/deletion.js";
 import type { HeldSink } from "../pipeline/sink.js";
+import { NewestRows } from "./newest-rows.js";
 
 /** A row that is held until the checkpoint that covers it is complete. `seq` orders it among all writes of the task (W1). */
 export interface HeldRow {
@@ -15,9 +16,7 @@ export class HeldOutput {
   readonly kind = "held";
   /** Of all epochs. */
   rows = 0;
-  #newest = new Map<string, HeldRow>();
-  /** Since the mark, oldest first: what stood there before. null: nobody takes back. */
-  #before: { readonly key: string; readonly row: HeldRow | undefined }[] | null = null;
+  readonly #newest = new NewestRows<HeldRow>();
   readonly #keyOf: (row: never) => string;
   readonly #nextSeq: () => number;
 
@@ -30,24 +29,16 @@ export class HeldOutput {
   add(row: unknown): void {
     if (typeof row === "object" && !ArrayBuffer.isView(row)) Object.freeze(row);
     const key = this.#keyOf(row as never);
-    if (this.#before !== null) this.#before.push({ key, row: this.#newest.get(key) });
     this.#newest.set(key, heldRow(key, row, this.#nextSeq()));
     this.rows++;
   }
 
   mark(): void {
-    if (this.#before === null) this.#before = [];
-    else if (this.#before.length > 0) this.#before.length = 0;
+    this.#newest.mark();
   }
 
   rollback(): void {
-    const before = this.#before ?? [];
-    this.rows -= before.length;
-    for (const { key, row } of before.reverse()) {
-      if (row === undefined) this.#newest.delete(key);
-      else this.#newest.set(key, row);
-    }
-    this.#before = [];
+    this.rows -= this.#newest.rollback();
   }
 
   get waiting(): number {
@@ -56,9 +47,7 @@ export class HeldOutput {
 
   /** At a cut: what was held, in the order of first arrival. The next epoch begins empty. */
   take(): readonly HeldRow[] {
-    const taken = [...this.#newest.values()];
-    this.#newest = new Map();
-    return taken;
+    return this.#newest.take();
   }
 }
 
