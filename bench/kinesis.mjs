@@ -13,7 +13,7 @@ const target = 0.9;
 
 export async function run({ records, pairs, say }) {
   const count = records ?? recordsByDefault;
-  const cloud = await openCloud({ shards });
+  const cloud = await openCloud({ shards, kinesisApart: true });
   try {
     say(`putting ${whole(count)} records into ${shards} shards`);
     await putLines(cloud.clients.kinesis, flightLines(count));

@@ -10,14 +10,23 @@ const recordsPerPut = 500;
 const putsAtOnce = 4;
 const attemptsMax = 20;
 
-export async function openCloud({ shards }) {
+/**
+ * @param {{ shards: number, kinesisApart?: boolean }} options `kinesisApart`: Kinesis has a process of its own, as services of AWS
+ *   have their own machines: what else a pipeline asks for takes no CPU time from its reads
+ */
+export async function openCloud({ shards, kinesisApart = false }) {
   const cloud = await spawnCloud({ port: 0, data: null });
+  const streams = kinesisApart ? await spawnCloud({ port: 0, data: null }) : cloud;
   const credentials = { accessKeyId: "any", secretAccessKey: "any" };
-  const clients = awsClients({ endpoint: cloud.endpoint, region, credentials });
+  const others = awsClients({ endpoint: cloud.endpoint, region, credentials });
+  const { kinesis, destroy } = awsClients({ endpoint: streams.endpoint, region, credentials });
+  const clients = { ...others, kinesis };
   const make = provisioner(clients);
   const close = async () => {
-    clients.destroy();
+    others.destroy();
+    destroy();
     await cloud.stop();
+    if (kinesisApart) await streams.stop();
   };
   try {
     await make.stream(names.stream, shards);
@@ -34,6 +43,7 @@ export async function openCloud({ shards }) {
     /** For the SDK of processes that use it. */
     env: {
       AWS_ENDPOINT_URL: cloud.endpoint,
+      AWS_ENDPOINT_URL_KINESIS: streams.endpoint,
       AWS_REGION: region,
       AWS_ACCESS_KEY_ID: credentials.accessKeyId,
       AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,

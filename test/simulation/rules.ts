@@ -42,7 +42,11 @@ export const wrongRules: readonly Rule[] = [
     "C2 commits in whatever order",
     "C2 a restored task does not commit what its origin covers",
   ),
-  byTest("a suspend checkpoint needs a change", "test/unit/checkpoint-sleep.test.ts", "N2"),
+  byTest(
+    "a suspend checkpoint needs a change",
+    "test/unit/checkpoint-sleep.test.ts",
+    "N2 idle for long: a checkpoint after which it sleeps, though nothing changed",
+  ),
   byMutants("a final checkpoint needs a change", "B1 a final checkpoint needs a change"),
   byTest(
     "nothing has changed since the last checkpoint, and it must sleep",
@@ -51,8 +55,16 @@ export const wrongRules: readonly Rule[] = [
   ),
   byMutants("a trigger while suspending", "B1 a checkpoint is triggered while the pipeline goes to rest"),
   byMutants("C3, a session without committables leaves before R1", "C3 a session goes on after its ack of a stop"),
-  byTest("N1, a lease released while suspending gets no session", "test/unit/checkpoint-sleep.test.ts", "N2"),
-  byTest("C3, every lease says committed: c", "test/unit/checkpoint-decide.test.ts", "C3"),
+  byTest(
+    "N1, a lease released while suspending gets no session",
+    "test/unit/checkpoint-decide.test.ts",
+    "C3 a lease released without committed is taken up again",
+  ),
+  byTest(
+    "C3, every lease says committed: c",
+    "test/unit/checkpoint-decide.test.ts",
+    "C3 a finished task committed its own, older ack",
+  ),
   byMutants(
     "S0, a child starts at its beginning",
     "P0 a child starts at its beginning although the source starts later",
@@ -175,6 +187,11 @@ export const rules: readonly Rule[] = [
   ),
   byMutants("C3", "C3 the pipeline is at rest before all is committed", "C3 a session is done before it has committed"),
   byMutants("C4", "C4 a session sweeps what it has to commit", "C4 a zombie sweeps what a newer generation staged"),
+  byTest(
+    "C4, nothing is swept that a lineage lists to which a restore may go back",
+    "test/unit/runtime-files.test.ts",
+    "C4 a checkpoint that a restore has left keeps its staged files: going back to it shows them",
+  ),
   later("C5", "counters in transactions"),
   later("C6", "Kinesis as a sink"),
   byMutants("P0", "P0 a second generation resolves LATEST anew", "P0 all listed shards start at once"),
@@ -186,7 +203,7 @@ export const rules: readonly Rule[] = [
   ),
   byTest("P3", "test/unit/checkpoint-documents.test.ts", "P3 every text that is cut short is found out"),
   byMutants("P4", "P4 a supervisor opens with its own version"),
-  byTest("K1", "test/unit/keys.test.ts", "K1"),
+  byTest("K1", "test/unit/keys.test.ts", "K1 the bytes of a key"),
   byMutants("K2", "K2 user records of another shard are taken too"),
   byMutants(
     "K3",
@@ -207,7 +224,7 @@ export const rules: readonly Rule[] = [
     "N1 a successor starts from the last complete checkpoint",
     "N1 a session hands over before its ack is there",
   ),
-  byTest("N2", "test/unit/checkpoint-sleep.test.ts", "N2"),
+  byTest("N2", "test/unit/checkpoint-sleep.test.ts", "N2 both are idle for long"),
   byMutants("N3", "N3 nobody looks at the shards of a pipeline that sleeps"),
   byTest(
     "N4",

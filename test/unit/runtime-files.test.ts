@@ -1,5 +1,7 @@
 import { fileSink, fileSource, json, kinesisSource, type PipelineOptions, pipeline, value } from "tidemark";
 import { describe, expect, it } from "vitest";
+import type { CheckpointRef } from "../../lib/model/checkpoints.js";
+import { desired } from "./checkpoint-samples.js";
 import { cloud } from "./runtime-world.js";
 
 interface Flight {
@@ -161,6 +163,45 @@ describe("C4 sessions with a file sink", () => {
     const head = await world.until((found) => found.status === "failed", minutes(1));
     expect(head?.failures).toMatchObject([{ kind: "corrupt", message: expect.stringContaining(path) }]);
     expect(world.files()).toEqual([]);
+  });
+
+  it("C4 a checkpoint that a restore has left keeps its staged files: going back to it shows them", async () => {
+    let committing = true;
+    const way = (method: string, what: unknown) =>
+      !committing && method === "stat" && String(what).includes("/.staged/") ? minutes(10) : 0;
+    const world = running(numbering("stream"), { way });
+    await world.wish();
+    const put = async (records: number) => {
+      for (let i = 0; i < records; i++) world.put("ATL");
+      const before = (await world.head())?.completed?.checkpointId ?? 0;
+      const head = await world.until(({ completed }) => (completed?.checkpointId ?? 0) > before, minutes(1));
+      return head?.completed ?? null;
+    };
+    let wishes = 0;
+    const restore = async (id: string, from: CheckpointRef | null) => {
+      await world.wish(desired({ request: { id, kind: "restore", from, sinks: {}, dropped: [] } }), ++wishes);
+    };
+    const older = await put(3);
+    await world.until(() => world.files().length > 0, minutes(1));
+    committing = false;
+    const newer = await put(2);
+    const left = world.staged();
+    expect(left).toHaveLength(1);
+    committing = true;
+    await restore("back", older);
+    const head = await world.until(({ generation }) => generation === 2, minutes(1));
+    expect(head?.left).toEqual([newer]);
+    await world.until(() => false, 3_000);
+    expect(world.staged()).toEqual(expect.arrayContaining(left));
+    committing = true;
+    await restore("forth", newer);
+    await world.until(({ generation }) => generation > 2, minutes(1));
+    await world.until(() => false, 5_000);
+    expect((await world.head())?.failures).toEqual([]);
+    // The replay has numbered 4 and 5 too, in a checkpoint that was left in its turn.
+    expect(new Set((await world.lines()).map(({ n }) => n))).toEqual(new Set([1, 2, 3, 4, 5]));
+    const shown = world.files().filter((path) => path.includes(String(newer?.checkpointId).padStart(12, "0")));
+    expect(shown).toHaveLength(1);
   });
 });
 
