@@ -22,8 +22,10 @@ export interface CollectOptions {
   readonly deadline: Millis;
 }
 
-/** Objects and items that one call deletes. */
-export const removedMax = 5_000;
+/** Objects that one call finds, beside frames. */
+const listedMax = 5_000;
+/** Objects and items that one call deletes: what one call finds, with its frames and their notes, is less. */
+export const removedMax = 30_000;
 /** DeleteObjects takes so many; as many lie between two looks at the head. */
 const objectsAtOnce = 1_000;
 const itemsAtOnce = 25;
@@ -34,8 +36,8 @@ const raisesMax = 3;
  * G1, G2: raises the floor, and then deletes what nothing refers to: bounded, with no memory of its own, and harmless wherever it is
  * cut off. Any number may run at a time.
  *
- * A quiet call makes two requests (the head, and the register `collected`). One that collects makes about ten, and as many as there
- * are things to delete.
+ * A quiet call makes two requests (the head, and the register `collected`). One that collects makes about ten, for a pipeline of several
+ * tasks one or two more for each way from a task to an operator, and as many as there are things to delete.
  *
  * @returns null where nothing was due
  * @throws StreamError `corrupt`: a manifest or list that a restorable checkpoint needs is gone or changed; then nothing was deleted
@@ -54,7 +56,7 @@ export async function collect(store: CheckpointStore, options: CollectOptions): 
     now,
     ripe: ripest(seen, now),
     manifests,
-    most: removedMax,
+    most: listedMax,
   });
   const done = await remove(store, stock, isWhole ? garbage : withoutLast(garbage), options.deadline);
   const more = !isWhole || !done.isAll;

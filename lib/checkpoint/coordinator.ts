@@ -136,7 +136,7 @@ async function perform(
     case "complete":
       return complete(coordinator, facts, decision.pending);
     case "invoke":
-      return invoke(coordinator, head, facts.record, decision.task, decision.leaseVersion);
+      return invoke(coordinator, head, facts.record, decision.leases);
     case "trigger":
       return tryHead(store, version, transitions.trigger(head, decision.pending));
     case "abort":

@@ -26,7 +26,11 @@ export type Decision =
   | { readonly kind: "abort"; readonly pending: Pending }
   | { readonly kind: "trigger"; readonly pending: Pending }
   | { readonly kind: "settle"; readonly status: "suspended" | "stopped" | "finished" }
-  | { readonly kind: "invoke"; readonly task: TaskId; readonly leaseVersion: number }
+  /** All whose invocation was lost, at once. */
+  | {
+      readonly kind: "invoke";
+      readonly leases: readonly { readonly task: TaskId; readonly leaseVersion: number }[];
+    }
   /** N3: at the shards of a pipeline that sleeps. What it finds is a fact of the next decision. */
   | { readonly kind: "look"; readonly checkpoint: CheckpointRef };
 
@@ -106,11 +110,16 @@ function decideFailure(facts: Facts, head: Head, me: Decider): Decision | null {
   }
 }
 
-/** B4, B5: all acks are there, or the time is up. */
+/**
+ * B4, B5: all acks are there, or the time is up. The end is reached only where every ack says so: what sessions had told before was
+ * no fact, and a session that took a task over in between may not have read to the end yet. Then the end is asked for again.
+ */
 function decidePending(facts: Facts, head: Head, me: Decider): Decision | null {
   const pending = head.pending;
   if (pending === null || facts.record === null) return null;
-  const all = gatherAcks(facts.record, facts.acks, facts.completed, facts.leases) !== null;
+  const acks = gatherAcks(facts.record, facts.acks, facts.completed, facts.leases);
+  const all = acks !== null;
+  if (all && pending.andThen === "finish" && !acks.every((ack) => ack.finished)) return { kind: "abort", pending };
   if (all && facts.record.functionVersion === me.functionVersion) return { kind: "complete", pending };
   if (pending.triggeredAt + me.settings.timeout <= facts.now) return { kind: "abort", pending };
   return null;
@@ -129,16 +138,16 @@ function decideEnd(facts: Facts, head: Head): Decision | null {
   return settled ? { kind: "settle", status: endOf[head.status] } : null;
 }
 
-/** R5: an invocation may be lost; whoever finds a lease free for long invokes its task again. */
+/** R5: invocations may be lost; whoever finds leases free for long invokes their tasks again. */
 function decideInvoke(facts: Facts): Decision | null {
   if (facts.record === null || facts.head === null) return null;
-  for (const task of tasksOf(facts.record)) {
+  const { value: head } = facts.head;
+  const untaken = tasksOf(facts.record).flatMap((task) => {
     const lease = facts.leases.get(task);
-    const since = freeSince(lease?.value ?? null, facts.head.value);
-    if (since !== null && since + untakenMillis <= facts.now)
-      return { kind: "invoke", task, leaseVersion: lease?.version ?? 0 };
-  }
-  return null;
+    const since = freeSince(lease?.value ?? null, head);
+    return since !== null && since + untakenMillis <= facts.now ? [{ task, leaseVersion: lease?.version ?? 0 }] : [];
+  });
+  return untaken.length === 0 ? null : { kind: "invoke", leases: untaken };
 }
 
 function freeSince(lease: Lease | null, head: Head): Millis | null {

@@ -3,6 +3,7 @@ import type { Desired, FailureReport, GenerationRecord, Head, Lease, Progress } 
 import type { Millis, TaskId } from "../model/ids.js";
 import { tasksOf } from "./fold.js";
 import * as store from "./store.js";
+import { readTaskFacts } from "./task-facts.js";
 import type { Look } from "./watch.js";
 
 /** All that a decision rests on, read in one go: the head first, so that whatever is decided is from a version no newer than the rest. */
@@ -45,13 +46,12 @@ export async function readFacts(
   const record = await cachedRecord(from, cache, head.value);
   // One that sleeps has no sessions: what its last ones left is of no interest.
   const tasks = head.value.status === "suspended" ? [] : tasksOf(record);
-  const [leases, progress, acks, completed] = await Promise.all([
-    Promise.all(tasks.map((task) => store.readLease(from, incarnation, generation, task))),
-    Promise.all(tasks.map((task) => store.readProgress(from, incarnation, generation, task))),
+  const [ofTasks, acks, completed] = await Promise.all([
+    readTaskFacts(from, incarnation, generation, tasks),
     pending === null ? [] : store.listAcks(from, incarnation, generation, pending.checkpointId),
     cachedManifest(from, cache, head.value),
   ]);
-  return { ...base, record, leases: byTask(tasks, leases), progress: byTask(tasks, progress), acks, completed };
+  return { ...base, ...ofTasks, record, acks, completed };
 }
 
 async function cachedRecord(from: store.CheckpointStore, cache: FactCache, head: Head): Promise<GenerationRecord> {
@@ -72,13 +72,4 @@ export async function cachedManifest(
     cache.completed = { hash: head.completed.sha256, manifest };
   }
   return cache.completed.manifest;
-}
-
-function byTask<T>(tasks: readonly TaskId[], values: readonly (T | null)[]): ReadonlyMap<TaskId, T> {
-  const map = new Map<TaskId, T>();
-  tasks.forEach((task, index) => {
-    const value = values[index];
-    if (value !== null && value !== undefined) map.set(task, value);
-  });
-  return map;
 }

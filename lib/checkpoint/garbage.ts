@@ -1,7 +1,8 @@
 import type { Head, Lease } from "../model/head.js";
 import { type CheckpointId, checkpointId, type Generation, type Millis, type TaskId } from "../model/ids.js";
+import { type FrameFacts, frameGoes } from "./frames-garbage.js";
 import type { Complete } from "./history.js";
-import type { ItemName, ObjectName } from "./names.js";
+import type { FrameName, ItemName, ObjectName } from "./names.js";
 
 // G1, G2: what may go. Everything is judged before anything is deleted, from one reading of the facts with the head first: what may
 // go by an older head may go by every newer one, since checkpoints only leave the restorable ones, and never come back to them.
@@ -93,9 +94,15 @@ export interface Stock {
   readonly referenced: ReadonlySet<string>;
   /** Names of items of acks that stay. */
   readonly acks: ReadonlySet<string>;
+  /** What those say of the channels between tasks. */
+  readonly frames: FrameFacts;
 }
 
-/** The order of deletion: the marker first, so that the bucket never calls complete what has lost something; the manifest last (G2, R7). */
+/**
+ * The order of deletion: the marker first, so that the bucket never calls complete what has lost something; the manifest last (G2, R7).
+ * Of a stage objects go before items: so a frame goes before its note, which has its name. Nobody asks for either any more, and a
+ * note that is left leads the next call to both, while the part of the bucket where the frames lie is not listed.
+ */
 export const stages = ["marker", "ack", "part", "generation", "manifest", "copy"] as const;
 export type Stage = (typeof stages)[number];
 
@@ -150,6 +157,8 @@ export function judge(stock: Stock): Judge {
   const isForgotten = (id: CheckpointId): boolean => id >= head.floor || (stock.ripe !== null && id < stock.ripe.floor);
   const manifestGoes = (ref: Complete["ref"]): boolean =>
     mayGo(ref) && !hashes.has(ref.sha256) && isForgotten(ref.checkpointId);
+  const frameStage = (name: FrameName): Stage | null =>
+    frameGoes(name, stock.frames, { current: head.generation, isLiving }) ? "part" : null;
   return {
     object(key, name) {
       switch (name.kind) {
@@ -163,6 +172,8 @@ export function judge(stock: Stock): Judge {
           return recordGoes(name, records, isLiving) ? "generation" : null;
         case "manifest":
           return manifestGoes(name.ref) && !referenced.has(key) ? "copy" : null;
+        case "frame":
+          return frameStage(name);
       }
     },
     item(key, name) {
@@ -176,6 +187,8 @@ export function judge(stock: Stock): Judge {
           return recordGoes(name, records, isLiving) ? "generation" : null;
         case "manifest":
           return manifestGoes(name.ref) ? "manifest" : null;
+        case "note":
+          return frameStage(name);
       }
     },
   };

@@ -1,9 +1,12 @@
 import type { Ack, Committable, Manifest } from "../model/checkpoints.js";
-import type { Head, Lease } from "../model/head.js";
-import type { Millis } from "../model/ids.js";
+import { StreamError } from "../model/errors.js";
+import type { GenerationRecord, Head, Lease } from "../model/head.js";
+import type { Generation, Millis } from "../model/ids.js";
 import { sha256 } from "../model/sha256.js";
 import { loadBody } from "./bodies.js";
 import { decodeDocument, encodeDocument } from "./documents.js";
+import { listFrames } from "./frame-inventory.js";
+import { type FrameFacts, frontiersOf, namedFrames } from "./frames-garbage.js";
 import {
   type AckItem,
   type Collected,
@@ -76,23 +79,39 @@ export interface Inventory {
   readonly isWhole: boolean;
 }
 
+interface From {
+  readonly head: Head;
+  readonly now: Millis;
+  readonly ripe: Seen | null;
+  readonly manifests: ManifestItems;
+}
+
 /** Reads all that decides, and judges everything, before anything is deleted. */
-export async function takeStock(
+export async function takeStock(store: CheckpointStore, from: From & { readonly most: number }): Promise<Inventory> {
+  const { head, manifests } = from;
+  const { stock, items } = await readStock(store, from);
+  const judged = judge(stock);
+  const objects = await repeat(store.clock, () => listGarbage(store, head, judged, from.most));
+  const frames = await listFrames(store, stock, judged);
+  const part = (name: string) => ["part", name] as const;
+  const all = [...items, ...manifests.items].map(({ name }) => name);
+  const garbage = byStage(
+    [...objects.found, ...frames.objects.map(part)],
+    [...judgeItems(head, judged, all), ...frames.notes.map(part)],
+  );
+  return { stock, garbage, isWhole: objects.isWhole && frames.isWhole };
+}
+
+async function readStock(
   store: CheckpointStore,
-  from: {
-    readonly head: Head;
-    readonly now: Millis;
-    readonly ripe: Seen | null;
-    readonly manifests: ManifestItems;
-    readonly most: number;
-  },
-): Promise<Inventory> {
-  const { head, now, ripe, manifests } = from;
+  { head, now, ripe, manifests }: From,
+): Promise<{ readonly stock: Stock; readonly items: readonly Item[] }> {
   const prefixes = names.itemPrefixes(head.incarnation);
-  const [leaseItems, ackItems, others] = await Promise.all([
+  const [leaseItems, ackItems, recordItems, progressItems] = await Promise.all([
     listItems(store, prefixes.lease),
     listItems(store, prefixes.ack),
-    Promise.all([listItems(store, prefixes.record), listItems(store, prefixes.progress)]),
+    listItems(store, prefixes.record),
+    listItems(store, prefixes.progress),
   ]);
   const leases = leaseItems.map(({ name, body }) =>
     decodeDocument<Lease>(body, name, ["generation", "task", "holder"]),
@@ -102,17 +121,36 @@ export async function takeStock(
     { now, head, ripe, leases },
   );
   const restorable = await readRestorable(manifests.read, head);
-  const acks = new Set(counting.map(({ name }) => name));
-  const referenced = await referencesOf(
-    store,
-    restorable,
-    ackItems.filter(({ name }) => acks.has(name)),
-  );
-  const stock: Stock = { now, head, ripe, restorable, leases, referenced, acks };
-  const judged = judge(stock);
-  const items = [...leaseItems, ...ackItems, ...others.flat(), ...manifests.items].map(({ name }) => name);
-  const objects = await repeat(store.clock, () => listGarbage(store, head, judged, from.most));
-  return { stock, garbage: byStage(objects.found, judgeItems(head, judged, items)), isWhole: objects.isWhole };
+  const acks = new Map(counting.map((one) => [one.name, one]));
+  const read: CountingAck[] = [];
+  for (const { name, body } of ackItems) {
+    const counts = acks.get(name);
+    if (counts === undefined) continue;
+    const ack = await unlessOver(head, counts, decodeAck(store, name, body));
+    if (ack !== null) read.push({ object: objectOf(body, name), ack });
+  }
+  const referenced = await referencesOf(store, head, restorable, read);
+  const counted = read.map(({ ack }) => ack);
+  const frames: FrameFacts = {
+    named: namedFrames(restorable, counted),
+    frontiers: frontiersOf(head, recordOf(head, recordItems), counted),
+  };
+  const items = [...leaseItems, ...ackItems, ...recordItems, ...progressItems];
+  return { stock: { now, head, ripe, restorable, leases, referenced, acks: new Set(acks.keys()), frames }, items };
+}
+
+interface CountingAck {
+  /** Where it lies, if not in its item. */
+  readonly object: string | null;
+  readonly ack: Ack;
+}
+
+/** What the head's generation runs. Null where that cannot be read: frames of that generation wait then. */
+function recordOf(head: Head, items: readonly Item[]): GenerationRecord | null {
+  const name = names.generationRecordName(head.incarnation, head.generation, head.generationRecord);
+  const found = items.find((item) => item.name === name);
+  if (found === undefined || sha256(found.body) !== head.generationRecord) return null;
+  return decodeDocument<GenerationRecord>(found.body, name, ["generation", "stages"]);
 }
 
 function ackItem(head: Head, { name }: Item): AckItem | null {
@@ -130,7 +168,10 @@ function judgeItems(head: Head, judged: Judge, items: readonly string[]): Judged
   });
 }
 
-/** Objects lie by generation and checkpoint: the listing ends where nothing can go any more. Markers lie by themselves. */
+/**
+ * Objects lie by generation and checkpoint, and then the generation's frames: the listing ends where nothing can go any more.
+ * Markers lie by themselves.
+ */
 async function listGarbage(
   store: CheckpointStore,
   head: Head,
@@ -148,6 +189,7 @@ async function listGarbage(
   for await (const { key } of store.blobs.list(prefix)) {
     const name = names.parseObjectKey(prefix, key);
     if (name?.kind === "marker") break;
+    if (name?.kind === "frame" && name.generation >= head.generation) break;
     const at = name?.kind === "part" ? name : name?.kind === "manifest" ? name.ref : null;
     if (at !== null && isBeyond(head, at)) break;
     const stage = name === null ? null : judged.object(key, name);
@@ -173,8 +215,9 @@ function byStage(objects: Judged, items: Judged): Garbage {
 /** Every object that must stay because something that stays names it. */
 async function referencesOf(
   store: CheckpointStore,
+  head: Head,
   restorable: readonly Complete[],
-  ackItems: readonly Item[],
+  acks: readonly CountingAck[],
 ): Promise<ReadonlySet<string>> {
   const keys = new Set<string>();
   const lists = new Set<string>();
@@ -186,12 +229,24 @@ async function referencesOf(
     storedKeysIn(await readList(store, ack), keys);
   };
   for (const { manifest } of restorable) for (const ack of manifest.tasks) await add(ack);
-  for (const { name, body } of ackItems) {
-    const object = objectOf(body, name);
+  for (const { object, ack } of acks) {
     if (object !== null) keys.add(object);
-    await add(await decodeAck(store, name, body));
+    await unlessOver(head, ack, add(ack));
   }
   return keys;
+}
+
+/**
+ * Of a generation that is over parts may be gone before its acks: where what the last collection saw was lost, it counts as living once
+ * more. Nothing is restored from its acks, and what is gone keeps nothing.
+ */
+async function unlessOver<T>(head: Head, of: { readonly generation: Generation }, read: Promise<T>): Promise<T | null> {
+  try {
+    return await read;
+  } catch (error) {
+    if (of.generation < head.generation && error instanceof StreamError && error.kind === "corrupt") return null;
+    throw error;
+  }
 }
 
 /** C1: what an ack lists, wherever it lies. @throws StreamError `corrupt` where the list is gone or changed */

@@ -1,4 +1,5 @@
 import type { CheckpointRef } from "../model/checkpoints.js";
+import type { Lane } from "../model/frames.js";
 import {
   type CheckpointId,
   checkpointId,
@@ -77,6 +78,17 @@ export const generationRecordKey = (
   sha: Sha256,
 ): string => `${pipeline}/${generationPart(incarnation, generation)}/generation-${sha}.json`;
 
+/** E1: notes of a lane lie together, in the order of its frames. */
+export const notePrefix = ({ incarnation, generation, edge, producer }: Lane): string =>
+  `note/${generationPart(incarnation, generation)}/${edge}/${padded(producer, 3)}/`;
+export const noteName = (lane: Lane, n: number): string => `${notePrefix(lane)}${padded(n, 12)}`;
+
+export const frameKey = (pipeline: string, lane: Lane, n: number, session: SessionId): string => {
+  const { incarnation, generation, edge, producer } = lane;
+  const place = `${generationPart(incarnation, generation)}/frames/${edge}/${padded(producer, 3)}`;
+  return `${pipeline}/${place}/${padded(n, 12)}-${session}`;
+};
+
 export const pipelinePrefix = (pipeline: string): string => `${pipeline}/`;
 export const incarnationPrefix = (pipeline: string, incarnation: string): string => `${pipeline}/${incarnation}/`;
 
@@ -85,11 +97,20 @@ export function incarnationIn(pipeline: string, key: string): string | null {
   return /^([0-9a-f]{12})\//.exec(key.slice(pipelinePrefix(pipeline).length))?.[1] ?? null;
 }
 
+/** What a name says of a frame (E1). */
+export interface FrameName {
+  readonly generation: Generation;
+  readonly edge: string;
+  readonly producer: number;
+  readonly n: number;
+}
+
 /** What an object's key says it is. "part": snapshots, held output, lists, long acks. */
 export type ObjectName =
   | { readonly kind: "marker"; readonly checkpointId: CheckpointId }
   | { readonly kind: "manifest"; readonly ref: CheckpointRef }
   | { readonly kind: "record"; readonly generation: Generation; readonly sha256: Sha256 }
+  | ({ readonly kind: "frame" } & FrameName)
   | {
       readonly kind: "part";
       readonly generation: Generation;
@@ -108,6 +129,8 @@ export function parseObjectKey(prefix: string, key: string): ObjectName | null {
   if (record !== null) {
     return { kind: "record", generation: generation(Number(record[1])), sha256: record[2] as Sha256 };
   }
+  const frame = /^(\d{8,})\/frames\/([^/]+)\/(\d{3,})\/(\d{12,})-[^/]+$/.exec(rest);
+  if (frame !== null) return { kind: "frame", ...frameName(frame) };
   const [, g, c, name] = /^(\d{8,})\/(\d{12,})\/(.+)$/.exec(rest) ?? [];
   if (name === undefined) return null;
   const at = { generation: generation(Number(g)), checkpointId: checkpointId(Number(c)) };
@@ -115,6 +138,13 @@ export function parseObjectKey(prefix: string, key: string): ObjectName | null {
   if (copy !== null) return { kind: "manifest", ref: { ...at, sha256: copy[1] as Sha256 } };
   return { kind: "part", ...at, isAck: /^[^/]+\/ack-/.test(name) };
 }
+
+const frameName = ([, g, edge = "", producer, n]: RegExpExecArray): FrameName => ({
+  generation: generation(Number(g)),
+  edge,
+  producer: Number(producer),
+  n: Number(n),
+});
 
 /** What an item's name says it is: those that collection may remove. */
 export type ItemName =
@@ -126,6 +156,7 @@ export type ItemName =
       readonly checkpointId: CheckpointId;
       readonly task: TaskId;
     }
+  | ({ readonly kind: "note" } & FrameName)
   | { readonly kind: "manifest"; readonly ref: CheckpointRef };
 
 /** The names of the items of an incarnation that are collected begin with these. */
@@ -135,6 +166,7 @@ export const itemPrefixes = (incarnation: string) =>
     lease: `lease/${incarnation}/`,
     progress: `progress/${incarnation}/`,
     ack: `ack/${incarnation}/`,
+    note: `note/${incarnation}/`,
     manifest: `manifest/${incarnation}/`,
   }) as const;
 
@@ -145,6 +177,10 @@ export function parseItemName(incarnation: string, name: string): ItemName | nul
   const at = generation(Number(g));
   if (what === "generation") return { kind: "record", generation: at, sha256: a as Sha256 };
   if (what === "lease" || what === "progress") return { kind: what, generation: at, task: a as TaskId };
+  if (what === "note") {
+    const note = /^note\/[^/]+\/(\d{8,})\/([^/]+)\/(\d{3,})\/(\d{12,})$/.exec(name);
+    return note === null ? null : { kind: "note", ...frameName(note) };
+  }
   if (!/^\d{12,}$/.test(a)) return null;
   const id = checkpointId(Number(a));
   if (what === "ack") return { kind: "ack", generation: at, checkpointId: id, task: b as TaskId };

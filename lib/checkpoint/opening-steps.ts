@@ -33,8 +33,8 @@ export async function open(coordinator: Coordinator, facts: Facts, decision: Ope
   const after = await readFacts(store, coordinator.memory.facts, []);
   // The item says whether our opening stands; invoking twice does no harm (R4), not at all costs ten seconds.
   if (after.head?.value.generationRecord !== generationRecord || after.record === null) return;
-  for (const task of tasksOf(after.record))
-    await invoke(coordinator, after.head.value, after.record, task, after.leases.get(task)?.version ?? 0);
+  const leases = tasksOf(after.record).map((task) => ({ task, leaseVersion: after.leases.get(task)?.version ?? 0 }));
+  await invoke(coordinator, after.head.value, after.record, leases);
 }
 
 /** A restart or a waking that cannot be is the pipeline's failure; a start that a person asked for is theirs to hear of, and fences nothing (R2). */
@@ -57,6 +57,9 @@ async function cannotOpen(
   return null;
 }
 
+/** Invocations under way at a time. */
+const invokedAtOnce = 16;
+
 /**
  * P4: by the generation's version, which need not be that of the code that decides. An invocation that is lost is made again by
  * whoever finds the lease free (R5).
@@ -65,16 +68,15 @@ export async function invoke(
   coordinator: Coordinator,
   head: Head,
   record: GenerationRecord,
-  task: TaskId,
-  leaseVersion: number,
+  leases: readonly { readonly task: TaskId; readonly leaseVersion: number }[],
 ): Promise<void> {
   const { store, functions } = coordinator;
-  const invocation = {
-    pipeline: store.pipeline,
-    incarnation: head.incarnation,
-    generation: head.generation,
-    task,
-    leaseVersion,
-  };
-  await repeat(store.clock, () => functions.invokeTask(record.functionVersion, invocation));
+  const { incarnation, generation } = head;
+  for (let i = 0; i < leases.length; i += invokedAtOnce) {
+    const calls = leases.slice(i, i + invokedAtOnce).map((lease) => {
+      const invocation = { pipeline: store.pipeline, incarnation, generation, ...lease };
+      return repeat(store.clock, () => functions.invokeTask(record.functionVersion, invocation));
+    });
+    await Promise.all(calls);
+  }
 }

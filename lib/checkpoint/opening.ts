@@ -5,10 +5,14 @@ import { generation, type Millis, millis } from "../model/ids.js";
 import type { ShardTable, SourceTable } from "../model/shards.js";
 import { hasState, type Plan } from "../pipeline/plan.js";
 import type { Source } from "../pipeline/source.js";
+import { cutStages } from "../pipeline/stages.js";
 import type { Log } from "../ports/log.js";
 import { checkOperators } from "../state/snapshot-reader.js";
+import { storedExchange } from "./exchange.js";
 import { checkRestorable } from "./history.js";
 import { checkNeverRan } from "./incarnations.js";
+import { closedRanges } from "./inherit.js";
+import { checkFrames } from "./named-frames.js";
 import { checkPrepared } from "./prepared.js";
 import { repeat } from "./repeat.js";
 import { readFurther } from "./retention.js";
@@ -27,16 +31,19 @@ export interface OpeningContext {
   readonly bindStream: (logical: string) => string;
 }
 
-/** The names of what a stage runs: operators that have state, and its sinks. */
-export function operatorsOf(plan: Plan): readonly string[] {
-  return plan.graph.nodes.filter(hasState).map((node) => node.name);
+/** K2: the stages of the plan. Its sources are read by no more tasks than there are shards to read. */
+function stagesOf(plan: Plan, shards: ShardTable): GenerationRecord["stages"] {
+  return cutStages(plan).stages.map(({ name, tasks, operators, sources }) => {
+    const open = sources.flatMap((source) => shards[source]?.shards ?? []).filter(({ at }) => at.kind === "open");
+    return { name, tasks: sources.length === 0 ? tasks : Math.max(1, Math.min(tasks, open.length)), operators };
+  });
 }
 
 /**
  * The record of the next generation. What is wrong with the restore is found here, before the opening, so that it fences nothing.
  *
- * @throws StreamError `invalid`: state of an unknown operator (P2), output for an unknown sink (C2), a stream that is absent or was made anew, a position
- *   past its retention (P1), a checkpoint that is no longer kept (G3), a head that was lost (R7); `corrupt`: P3
+ * @throws StreamError `invalid`: state of an unknown operator (P2), frames on the way to one (E4), output for an unknown sink (C2), a stream that is absent or was made anew, a position
+ *   past its retention (P1), a checkpoint that is no longer kept (G3), a head that was lost (R7); `corrupt`: P3, frames that are gone (P1)
  */
 export async function prepareRecord(
   context: OpeningContext,
@@ -58,8 +65,11 @@ export async function prepareRecord(
   if (manifest !== null) {
     checkState(plan, manifest, dropped);
     await checkPrepared(store, plan, manifest);
+    await checkFrames(storedExchange(store), manifest, dropped);
   }
   const readTo = (await watchedFrom(store, origin)) ?? readToBefore(previous, origin);
+  const restored = readFurther(manifest?.shards ?? {}, readTo);
+  const shards = await resolveStarts(context, previous, restored);
   return {
     format: 1,
     pipeline: store.pipeline,
@@ -71,26 +81,41 @@ export async function prepareRecord(
     fingerprint: plan.fingerprint,
     functionVersion: desired.code.functionVersion,
     library: context.library,
-    stages: [{ name: "main", tasks: plan.settings.parallelism, operators: operatorsOf(plan) }],
-    shards: await resolveStarts(context, previous, readFurther(manifest?.shards ?? {}, readTo)),
+    stages: stagesOf(plan, { ...shards, ...restored }),
+    shards,
     readTo,
     dropped,
     sinks: desired.request?.sinks ?? previous?.sinks ?? {},
   };
 }
 
-/** P2: by the index of the snapshots, before anything is fenced. */
+/** P2: by the index of the snapshots, and by the names of edges, which are those of operators (E4), before anything is fenced. */
 function checkState(plan: Plan, manifest: Manifest, dropped: readonly string[]): void {
   const operators = plan.graph.nodes
     .filter(hasState)
     .map((node) => ({ operator: node.name, stateVersion: node.version }));
   try {
     for (const ack of manifest.tasks) checkOperators(operators, ack.snapshot, dropped);
+    checkEdges(
+      operators.map(({ operator }) => operator),
+      manifest,
+      dropped,
+    );
   } catch (cause) {
     const { kind, message } = asStreamError(cause);
     throw new StreamError(kind, `pipeline "${plan.graph.name}", checkpoint ${manifest.checkpointId}: ${message}`, {
       cause,
     });
+  }
+}
+
+function checkEdges(operators: readonly string[], manifest: Manifest, dropped: readonly string[]): void {
+  for (const { edge } of closedRanges(manifest)) {
+    if (operators.includes(edge) || dropped.includes(edge)) continue;
+    throw new StreamError(
+      "invalid",
+      `the checkpoint holds records on their way to operator "${edge}", which the plan has not; put the operator back under that name, or start under another pipeline name`,
+    );
   }
 }
 

@@ -1,7 +1,7 @@
 import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import type { GenerationRecord, Head } from "../model/head.js";
-import { type CheckpointId, checkpointId, type Generation, generation, type Sha256 } from "../model/ids.js";
+import { type CheckpointId, checkpointId, type Generation, generation, type Sha256, taskParts } from "../model/ids.js";
 import { encodeDocument } from "./documents.js";
 import { markedIncarnations } from "./incarnations.js";
 import { repeat } from "./repeat.js";
@@ -160,9 +160,15 @@ function chooseCheckpoint(store: CheckpointStore, bucket: Bucket, wanted: number
   const [newest] = bucket.trusted;
   const [damaged] = bucket.distrusted;
   if (newest !== undefined && (damaged === undefined || damaged.checkpointId < newest.ref.checkpointId)) return newest;
+  const name = `the newest complete checkpoint of pipeline "${store.pipeline}"`;
+  if (damaged !== undefined && damaged.framesWithoutNotes > 0)
+    throw new StreamError(
+      "corrupt",
+      `${name}, ${damaged.checkpointId}, cannot be restored from the bucket alone: ${damaged.why}. Nothing was changed, and these records are not lost yet: bring those items back from the table's point-in-time backup (not its item "head": that one is too old), and run recover again; or go on from an older checkpoint that had nothing on the way, as that of a stop has, with --checkpoint (whole are: ${ids}): results written after it are then made again`,
+    );
   throw new StreamError(
     "corrupt",
-    `the newest complete checkpoint of pipeline "${store.pipeline}" is not whole: ${damaged?.why}. Bring back what is missing from a backup; or go on from an older one with --checkpoint (whole are: ${ids}): results written after it are then made again`,
+    `${name} is not whole: ${damaged?.why}. Bring back what is missing from a backup; or go on from an older one with --checkpoint (whole are: ${ids}): results written after it are then made again`,
   );
 }
 
@@ -224,9 +230,16 @@ function unlessCorrupt(error: unknown): null {
   throw error;
 }
 
-const stagesOf = (manifest: Manifest): GenerationRecord["stages"] => [
-  { name: "main", tasks: manifest.tasks.length, operators: [] },
-];
+/** How many tasks each stage had, which is all that a checkpoint says of them. */
+function stagesOf(manifest: Manifest): GenerationRecord["stages"] {
+  const tasks: number[] = [];
+  for (const { task } of manifest.tasks) {
+    const { stage } = taskParts(task);
+    tasks[stage] = (tasks[stage] ?? 0) + 1;
+  }
+  const name = (stage: number) => (tasks.length === 1 ? "main" : `stage ${stage}`);
+  return Array.from(tasks, (count = 0, stage) => ({ name: name(stage), tasks: count, operators: [] }));
+}
 
 function notesOf(bucket: Bucket, restorable: readonly Found[], last: Found): readonly string[] {
   const kept = new Set(restorable.map(({ ref }) => ref.sha256));

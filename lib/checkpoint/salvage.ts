@@ -5,20 +5,31 @@ import { sha256 } from "../model/sha256.js";
 import { decodeDocument } from "./documents.js";
 import { storedKeysIn } from "./garbage.js";
 import { readList } from "./inventory.js";
+import { countOf, framesOf, readNotes } from "./named-notes.js";
 import * as names from "./names.js";
 import { repeat } from "./repeat.js";
 import { type CheckpointStore, decodeManifest } from "./store.js";
 
-/** A checkpoint that the bucket alone proves: marked, its manifest has its hash, and all that it refers to is there (R7). */
+/**
+ * A checkpoint that the bucket alone proves: marked, its manifest has its hash, and all that it refers to is there (R7). One that leaves
+ * frames to be taken needs their notes too, which only the table has.
+ */
 export interface Found {
   readonly ref: CheckpointRef;
   readonly manifest: Manifest;
 }
 
+export interface Distrusted {
+  readonly checkpointId: CheckpointId;
+  readonly why: string;
+  /** All else is there, but not the notes of so many frames that were on their way: these lie in the table alone (E1). */
+  readonly framesWithoutNotes: number;
+}
+
 /** What the bucket says of an incarnation. Each newest first. */
 export interface Bucket {
   readonly trusted: readonly Found[];
-  readonly distrusted: readonly { readonly checkpointId: CheckpointId; readonly why: string }[];
+  readonly distrusted: readonly Distrusted[];
   /** Ids of manifests without a marker. */
   readonly unmarked: readonly CheckpointId[];
   readonly records: readonly { readonly generation: Generation; readonly sha256: Sha256 }[];
@@ -36,7 +47,7 @@ export async function readBucket(store: CheckpointStore, incarnation: string): P
   const keys = await repeat(store.clock, () => keysUnder(store, prefix));
   const parsed = [...keys].flatMap((key) => names.parseObjectKey(prefix, key) ?? []);
   const trusted: Found[] = [];
-  const distrusted: { checkpointId: CheckpointId; why: string }[] = [];
+  const distrusted: Distrusted[] = [];
   for (const name of parsed) {
     if (name.kind !== "marker") continue;
     const found = await prove(store, incarnation, name.checkpointId, keys);
@@ -82,18 +93,43 @@ async function prove(
   incarnation: string,
   id: CheckpointId,
   keys: ReadonlySet<string>,
-): Promise<Found | { readonly why: string }> {
+): Promise<Found | Omit<Distrusted, "checkpointId">> {
   try {
     const ref = await readMarker(store, incarnation, id);
     const manifest = await readCopy(store, incarnation, ref);
     const missing = (await referencesOf(store, manifest)).find((key) => !keys.has(key));
-    return missing === undefined ? { ref, manifest } : { why: `${missing} is gone` };
+    if (missing !== undefined) return { why: `${missing} is gone`, framesWithoutNotes: 0 };
+    const framesWithoutNotes = await checkFrames(store, manifest, keys);
+    if (framesWithoutNotes === 0) return { ref, manifest };
+    return { why: inFlight(incarnation, framesWithoutNotes), framesWithoutNotes };
   } catch (error) {
     const { kind, message } = asStreamError(error);
     if (kind !== "corrupt") throw error;
-    return { why: message };
+    return { why: message, framesWithoutNotes: 0 };
   }
 }
+
+/**
+ * E3: the frames that a restore would read.
+ *
+ * @returns how many have no note
+ * @throws StreamError `corrupt`: a note is not what was written, or a frame that has one is gone
+ */
+async function checkFrames(store: CheckpointStore, manifest: Manifest, keys: ReadonlySet<string>): Promise<number> {
+  let withoutNotes = 0;
+  for (const frames of framesOf(manifest)) {
+    for await (const found of readNotes(store, manifest.incarnation, frames)) {
+      if (found.kind === "changed") throw found.error;
+      if (found.kind === "gone") withoutNotes += countOf([found.frames]);
+      else if (found.note.body?.kind === "object" && !keys.has(found.note.body.key))
+        throw new StreamError("corrupt", `${found.note.body.key} is gone, which has ${found.where}`);
+    }
+  }
+  return withoutNotes;
+}
+
+const inFlight = (incarnation: string, frames: number): string =>
+  `${frames} ${frames === 1 ? "frame was" : "frames were"} on the way between its tasks, and the notes that say what they hold were in the table alone (items "note/${incarnation}/…")`;
 
 async function readMarker(store: CheckpointStore, incarnation: string, id: CheckpointId): Promise<CheckpointRef> {
   const key = names.markerKey(store.pipeline, incarnation, id);

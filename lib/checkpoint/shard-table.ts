@@ -1,6 +1,7 @@
 import type { Ack } from "../model/checkpoints.js";
 import { invariant } from "../model/errors.js";
 import { millis } from "../model/ids.js";
+import { keyGroupAt, ownerOf } from "../model/key-ranges.js";
 import type { Position, ShardEntry, ShardTable, SourceTable } from "../model/shards.js";
 import { filePath } from "../pipeline/source.js";
 import type { LogShard } from "../ports/log.js";
@@ -22,6 +23,15 @@ export function firstTable(
   return { ...source, shards: sorted(roots.map((shard) => ({ ...describe(shard), at: { kind: "open", position } }))) };
 }
 
+/** K2: whether task `index` of `tasks` reads the shard: its hash keys begin in the task's range. A file is one shard. */
+export const ownsShard = ({ hashKeys }: Pick<ShardEntry, "hashKeys">, index: number, tasks: number): boolean =>
+  ownerOf(keyGroupAt(hashKeys[0]), tasks) === index;
+
+/** K2: the part of the table that task `index` of `tasks` reads. */
+export function ownShards(table: SourceTable, index: number, tasks: number): SourceTable {
+  return { ...table, shards: table.shards.filter((entry) => ownsShard(entry, index, tasks)) };
+}
+
 /** The table after a checkpoint: positions of the acks, children that may enter, finished entries that may leave. */
 export function foldShards(
   table: ShardTable,
@@ -35,7 +45,10 @@ export function foldShards(
     );
     const shards = source.shards.map((entry) => ({ ...entry, at: later(entry, positions.get(entry.shardId)) }));
     const list = listed[name];
-    folded[name] = { ...source, shards: list === undefined ? sorted(shards) : sorted(turnOver(source, shards, list)) };
+    folded[name] = {
+      ...source,
+      shards: list === undefined ? sorted(shards) : sorted(turnOver(source, shards, list, acks)),
+    };
   }
   return folded;
 }
@@ -66,11 +79,12 @@ function turnOver(
   source: SourceTable,
   shards: readonly ShardEntry[],
   listed: readonly LogShard[],
+  acks: readonly Ack[],
 ): readonly ShardEntry[] {
   const known = new Map(shards.map((entry) => [entry.shardId, entry]));
   const names = new Set(listed.map((shard) => shard.shardId));
   const entering = listed
-    .filter((shard) => !known.has(shard.shardId) && mayEnter(shard, known, names))
+    .filter((shard) => !known.has(shard.shardId) && mayEnter(shard, known, names, acks))
     .map(
       (shard): ShardEntry => ({ ...describe(shard), at: { kind: "open", position: childStart(source, shard, known) } }),
     );
@@ -78,17 +92,36 @@ function turnOver(
   return all.filter((entry) => !mayLeave(entry, all, listed, names));
 }
 
-/**
- * K3: at least one of its parents is in the table, each of those is finished, and no other parent is listed. That no frame of a
- * parent is in flight is certain while one task reads and processes: its ack of the parent's end holds its effects.
- */
-function mayEnter(shard: LogShard, known: ReadonlyMap<string, ShardEntry>, listed: ReadonlySet<string>): boolean {
+/** K3: at least one of its parents is in the table, each of those is finished and has nothing in flight, and no other parent is listed. */
+function mayEnter(
+  shard: LogShard,
+  known: ReadonlyMap<string, ShardEntry>,
+  listed: ReadonlySet<string>,
+  acks: readonly Ack[],
+): boolean {
   const inTable = shard.parents.filter((parent) => known.has(parent));
   const others = shard.parents.filter((parent) => !known.has(parent));
   return (
     inTable.length > 0 &&
     inTable.every((parent) => known.get(parent)?.at.kind === "finished") &&
+    !inTable.some((parent) => isInFlight(known.get(parent)?.at, acks)) &&
     !others.some((parent) => listed.has(parent))
+  );
+}
+
+/**
+ * K3: somebody still expects a frame that the shard's owner had sent by the ack that finished it. A child may be another task's:
+ * the frames of another producer, which wait for none of these, so that its records would overtake those in them.
+ */
+function isInFlight(at: ShardEntry["at"] | undefined, acks: readonly Ack[]): boolean {
+  if (at?.kind !== "finished") return false;
+  const { generation, producer, sent } = at;
+  return acks.some(({ expected }) =>
+    expected.some((range) => {
+      const last = sent[range.edge] ?? 0;
+      const isOfOwner = range.generation === generation && range.producer === producer;
+      return isOfOwner && range.from <= Math.min(last, range.to ?? last);
+    }),
   );
 }
 

@@ -32,6 +32,11 @@ const ackMembers = ["generation", "checkpointId", "task", "snapshot", "positions
 const recordMembers = ["pipeline", "generation", "fingerprint", "stages"] as const;
 const manifestMembers = ["pipeline", "incarnation", "checkpointId", "shards", "tasks"] as const;
 
+export const decodeLease = (text: string, where: string): Lease =>
+  decodeDocument<Lease>(text, where, ["generation", "task", "holder"]);
+export const decodeProgress = (text: string, where: string): Progress =>
+  decodeDocument<Progress>(text, where, ["generation", "task", "changed"]);
+
 export const readHead = (store: CheckpointStore): Promise<Versioned<Head> | null> =>
   readRegister(store, names.headName, (text, where) => decodeDocument<Head>(text, where, headMembers));
 
@@ -58,10 +63,7 @@ export const readLease = (
   incarnation: string,
   generation: Generation,
   task: TaskId,
-): Promise<Versioned<Lease> | null> =>
-  readRegister(store, names.leaseName(incarnation, generation, task), (text, where) =>
-    decodeDocument<Lease>(text, where, ["generation", "task", "holder"]),
-  );
+): Promise<Versioned<Lease> | null> => readRegister(store, names.leaseName(incarnation, generation, task), decodeLease);
 
 export const swapLease = (
   store: CheckpointStore,
@@ -81,9 +83,7 @@ export const readProgress = async (
   generation: Generation,
   task: TaskId,
 ): Promise<Progress | null> => {
-  const found = await readRegister(store, names.progressName(incarnation, generation, task), (text, where) =>
-    decodeDocument<Progress>(text, where, ["generation", "task", "changed"]),
-  );
+  const found = await readRegister(store, names.progressName(incarnation, generation, task), decodeProgress);
   return found?.value ?? null;
 };
 

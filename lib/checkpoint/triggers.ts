@@ -1,4 +1,4 @@
-import type { Pending } from "../model/checkpoints.js";
+import type { Manifest, Pending } from "../model/checkpoints.js";
 import type { Head, Progress } from "../model/head.js";
 import { checkpointId, type TaskId } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
@@ -14,20 +14,28 @@ export const uncommittedMax = 2;
 /** B1: whether a checkpoint is triggered now, and what sessions do after it. */
 export function decideTrigger(facts: Facts, head: Head, settings: PlanSettings): Decision | null {
   if (head.status !== "running" || head.pending !== null || facts.record === null) return null;
-  const why = triggerReason(facts, head, settings, tasksOf(facts.record));
+  const tasks = tasksOf(facts.record);
+  const why = triggerReason(facts, head, settings, tasks);
   if (why === null) return null;
+  // B2: where the pipeline rests, its channels are empty, so that other code and another topology may go on from there.
+  const isAligned = why.andThen !== "continue" && hasChannels(facts, tasks);
+  const alignment = isAligned ? "aligned" : settings.alignment;
   return {
     kind: "trigger",
     pending: {
       checkpointId: head.nextCheckpointId,
       savepoint: null,
       andThen: why.andThen,
-      alignment: settings.alignment,
+      alignment,
       reason: why.reason,
       triggeredAt: facts.now,
     },
   };
 }
+
+/** One task has none, unless it was restored from several and still takes what was on its way between them (E3). */
+const hasChannels = ({ completed }: Facts, tasks: readonly TaskId[]): boolean =>
+  tasks.length > 1 || completed?.tasks.some(({ expected }) => expected.length > 0) === true;
 
 function triggerReason(
   facts: Facts,
@@ -41,7 +49,7 @@ function triggerReason(
   const isAbleToCut = progress.length === tasks.length && progress.every((task) => isOfHolder(facts, task));
   if (!held || !isAbleToCut) return null;
   if (facts.desired?.state === "stopped") return { andThen: "stop", reason: "user" };
-  if (progress.every((task) => task.sourcesFinished)) {
+  if (knowAllShards(facts, head, progress) && progress.every((task) => task.sourcesFinished)) {
     return { andThen: "finish", reason: "end" };
   }
   if (mustSleep(facts, head, settings, progress)) return facts.desired?.state === "running" ? idle : asked;
@@ -68,11 +76,36 @@ function mustSleep(facts: Facts, head: Head, settings: PlanSettings, progress: r
   return since !== null && since + settings.suspendAfter <= facts.now;
 }
 
-/** What only another checkpoint brings forward: a cut for one that was aborted, and shards whose children an old list did not show. */
+/**
+ * Whether what the tasks say of their sources is of all shards. One task knows its own; of several, a child may be another task's than
+ * its parent, and its owner may have told that it is finished before it saw the checkpoint that let the child in. So its word counts
+ * from its cut for that checkpoint on, and only if acks speak of all open shards: else another one comes first, as for any change.
+ */
+function knowAllShards({ completed }: Facts, head: Head, progress: readonly Progress[]): boolean {
+  // What a generation begins with all its sessions know.
+  if (progress.length === 1 || completed === null || completed.generation !== head.generation) return true;
+  return progress.every((task) => task.epoch >= completed.checkpointId) && !hasUnread(completed);
+}
+
+/** K3: shards that the checkpoint has let in, of sources that are read: none of its acks speaks of them yet. */
+function hasUnread({ shards, tasks }: Manifest): boolean {
+  return Object.entries(shards).some(([name, source]) => {
+    const positions = tasks.flatMap((ack) => ack.positions[name] ?? []);
+    const known = new Set(positions.map(({ shardId }) => shardId));
+    const isRead = tasks.some((ack) => name in ack.positions);
+    return isRead && source.shards.some(({ shardId, at }) => at.kind === "open" && !known.has(shardId));
+  });
+}
+
+/**
+ * What only another checkpoint brings forward: a cut for one that was aborted, shards whose children an old list did not show, and the
+ * end of several tasks, which is not asked for while no ack speaks of shards that were let in.
+ */
 function isBehind(facts: Facts, head: Head, progress: readonly Progress[]): boolean {
   const completed = head.completed?.checkpointId ?? checkpointId(0);
   if (progress.some((task) => task.epoch > completed)) return true;
   if (facts.completed === null) return false;
+  if (progress.length > 1 && hasUnread(facts.completed)) return true;
   // The table of a source that the plan no longer has is carried on; nobody reads it, so that no checkpoint would help.
   const { shards, tasks } = facts.completed;
   const read = new Set(tasks.flatMap((ack) => Object.keys(ack.positions)));

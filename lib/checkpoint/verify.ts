@@ -1,5 +1,6 @@
 import type { Ack, CheckpointRef, Manifest } from "../model/checkpoints.js";
 import { asStreamError, StreamError } from "../model/errors.js";
+import type { Note } from "../model/frames.js";
 import { sha256 } from "../model/sha256.js";
 import type { SnapshotFile } from "../model/snapshots.js";
 import type { Stored } from "../model/stored.js";
@@ -7,6 +8,7 @@ import { readSlice } from "../state/slice-reader.js";
 import { fileHeader, type SnapshotKind } from "../state/snapshot-format.js";
 import { loadBody } from "./bodies.js";
 import { readList } from "./inventory.js";
+import { framesOf, placeOf, readNotes } from "./named-notes.js";
 import { manifestKey, manifestName } from "./names.js";
 import { repeat } from "./repeat.js";
 import { type CheckpointStore, readGenerationRecord, readManifest, resolveBody } from "./store.js";
@@ -17,11 +19,14 @@ export interface Verified {
   /** Manifest and its copy, snapshot files, bodies of output and lists: each once, inline ones too. */
   readonly objects: number;
   readonly bytes: number;
+  /** Of snapshots and frames. */
   readonly slices: number;
   /** Keys with state, over base and deltas: a key that changed stands in several. */
   readonly keys: number;
   /** Rows of output that waits to be written. */
   readonly rows: number;
+  /** Frames on their way between tasks, which the checkpoint names (E3). */
+  readonly frames: number;
   /** Output that a sink has staged with itself: nothing in the bucket of checkpoints tells of its bytes. */
   readonly staged: number;
   /** The first {@link problemsMax}. */
@@ -39,7 +44,8 @@ export interface VerifyOptions {
 export const problemsMax = 20;
 
 /**
- * Reads all that a restore of the checkpoint would read, and more: every byte, whichever task it is for (P3). One object is in memory at a
+ * Reads all that a restore of the checkpoint would read, and more: every byte, whichever task it is for (P3), and the frames that were on
+ * their way (E3). One object is in memory at a
  * time. What is wrong is a result; thrown is only that the services do not answer.
  *
  * @example const { problems } = await verifyCheckpoint(store, head.incarnation, head.completed, { countRows, onProgress });
@@ -55,6 +61,7 @@ export async function verifyCheckpoint(
   if (manifest !== null) {
     await check.record(incarnation, manifest);
     for (const ack of manifest.tasks) await check.ack(ack);
+    await check.frames(manifest);
   }
   return check.result(ref);
 }
@@ -66,7 +73,7 @@ class Check {
   readonly #seen = new Set<string>();
   readonly #problems: string[] = [];
   #problemCount = 0;
-  #counts = { objects: 0, bytes: 0, slices: 0, keys: 0, rows: 0, staged: 0 };
+  #counts = { objects: 0, bytes: 0, slices: 0, keys: 0, rows: 0, frames: 0, staged: 0 };
 
   constructor(store: CheckpointStore, options: VerifyOptions) {
     this.#store = store;
@@ -123,6 +130,40 @@ class Check {
     }
   }
 
+  /** E3: notes and bodies of all frames that it leaves to be taken. */
+  async frames(manifest: Manifest): Promise<void> {
+    const named = await this.#attempt(async () => framesOf(manifest));
+    for (const frames of named ?? []) {
+      for await (const found of readNotes(this.#store, manifest.incarnation, frames)) {
+        await this.#attempt(async () => {
+          if (found.kind === "there") return this.#frame(found.note, found.where);
+          if (found.kind === "changed") throw found.error;
+          throw new StreamError("corrupt", `${placeOf(found.frames)}: gone, for the table has no note of it`);
+        });
+      }
+    }
+  }
+
+  async #frame(note: Note, where: string): Promise<void> {
+    this.#counts.frames++;
+    const listed = note.slices.reduce((sum, slice) => sum + slice.records, 0);
+    if (listed !== note.records || (note.body === null) !== (note.records === 0))
+      throw new StreamError("corrupt", `${where}: ${note.records} records, its index has ${listed}`);
+    const { body } = note;
+    if (body === null) return;
+    const bytes = await within(where, () => load(this.#store, body));
+    this.#count(bytes.length);
+    for (const { offset, length, keyGroups, sha256: expected } of note.slices) {
+      const found = sha256(bytes.subarray(offset, offset + length));
+      if (found !== expected)
+        throw new StreamError(
+          "corrupt",
+          `${where}, key groups ${keyGroups[0]} to ${keyGroups[1]} at byte ${offset}: SHA-256 ${found}, ${expected} was written`,
+        );
+      this.#counts.slices++;
+    }
+  }
+
   async #file(file: SnapshotFile, kind: SnapshotKind): Promise<void> {
     await this.#body(file.body, async (bytes) => {
       const where = nameOf(file.body);
@@ -152,7 +193,7 @@ class Check {
     if (this.#seen.has(nameOf(stored))) return;
     this.#seen.add(nameOf(stored));
     await this.#attempt(async () => {
-      const bytes = await repeat(this.#store.clock, () => loadBody(this.#store.blobs, stored));
+      const bytes = await load(this.#store, stored);
       this.#count(bytes.length);
       await within(nameOf(stored), () => use(bytes));
     });
@@ -179,12 +220,15 @@ class Check {
   }
 }
 
+const load = (store: CheckpointStore, stored: Stored): Promise<Uint8Array> =>
+  repeat(store.clock, () => loadBody(store.blobs, stored));
+
 const nameOf = (stored: Stored): string => (stored.kind === "object" ? stored.key : `inline ${stored.sha256}`);
 
 /** Says where it was: the hash was right, so a failure in here is the writer's or the reader's. */
-async function within(where: string, use: () => unknown): Promise<void> {
+async function within<T>(where: string, use: () => T | Promise<T>): Promise<T> {
   try {
-    await use();
+    return await use();
   } catch (cause) {
     const { kind, message } = asStreamError(cause);
     throw message.includes(where) ? cause : new StreamError(kind, `${where}: ${message}`, { cause });

@@ -6,6 +6,7 @@ import { cloudCommand } from "./cloud.js";
 import { devCommand } from "./dev/command.js";
 import { exitCodes, usageExitCode } from "./exit-codes.js";
 import { commandFailure } from "./failures.js";
+import { planCommand } from "./plan.js";
 import { recoverCommand } from "./recover.js";
 import { verifyCommand } from "./verify.js";
 
@@ -14,6 +15,7 @@ const program = new Command("tidemark")
   .version(libraryVersion)
   .addCommand(devCommand())
   .addCommand(cloudCommand())
+  .addCommand(planCommand())
   .addCommand(checkpointsCommand())
   .addCommand(verifyCommand())
   .addCommand(recoverCommand())

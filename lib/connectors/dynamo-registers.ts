@@ -9,7 +9,13 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import { StreamError } from "../model/errors.js";
-import { type Register, type RegisterKey, type Registers, registerBytesMax } from "../ports/registers.js";
+import {
+  type Register,
+  type RegisterKey,
+  type RegisterPage,
+  type Registers,
+  registerBytesMax,
+} from "../ports/registers.js";
 import { type AwsTarget, awsError, markLostAnswers } from "./aws-errors.js";
 
 type Item = NonNullable<QueryCommandOutput["Items"]>[number];
@@ -76,35 +82,58 @@ export function dynamoRegisters(client: DynamoDBClient, options: { readonly tabl
       });
       await client.send(command).catch(failed("write", "put", key));
     },
-    list: (group, prefix) =>
-      queryAll(client, TableName, { group, prefix }).catch(failed("read", "list", { group, name: `${prefix}…` })),
+    list: (group, prefix, page) =>
+      query(client, TableName, { group, prefix, page }).catch(
+        failed("read", "list", { group, name: `${page?.from ?? prefix}…` }),
+      ),
     async remove(key) {
       await client.send(new DeleteItemCommand({ TableName, Key: itemKey(key) })).catch(failed("write", "removal", key));
     },
   };
 }
 
-async function queryAll(client: DynamoDBClient, TableName: string, from: { group: string; prefix: string }) {
+interface Wanted {
+  readonly group: string;
+  readonly prefix: string;
+  readonly page: RegisterPage | undefined;
+}
+
+async function query(client: DynamoDBClient, TableName: string, wanted: Wanted) {
+  const most = wanted.page?.limit ?? Number.POSITIVE_INFINITY;
   const found: { readonly name: string; readonly register: Register }[] = [];
   let ExclusiveStartKey: Item | undefined;
-  do {
-    const page: QueryCommandOutput = await client.send(
+  // An answer ends at 1 MB, whatever the limit.
+  while (found.length < most) {
+    const answer: QueryCommandOutput = await client.send(
       new QueryCommand({
         TableName,
         ConsistentRead: true,
-        // DynamoDB refuses an empty string beside a key.
-        KeyConditionExpression: from.prefix === "" ? "pk = :group" : "pk = :group AND begins_with(sk, :prefix)",
-        ExpressionAttributeValues: {
-          ":group": { S: from.group },
-          ...(from.prefix === "" ? {} : { ":prefix": { S: from.prefix } }),
-        },
+        ...conditionOf(wanted),
+        ...(wanted.page === undefined ? {} : { Limit: most - found.length }),
         ...(ExclusiveStartKey === undefined ? {} : { ExclusiveStartKey }),
       }),
     );
-    for (const item of page.Items ?? []) found.push({ name: item.sk?.S ?? "", register: register(item) });
-    ExclusiveStartKey = page.LastEvaluatedKey;
-  } while (ExclusiveStartKey !== undefined);
+    for (const item of answer.Items ?? []) found.push({ name: item.sk?.S ?? "", register: register(item) });
+    ExclusiveStartKey = answer.LastEvaluatedKey;
+    if (ExclusiveStartKey === undefined) break;
+  }
   return found;
+}
+
+/** The last code point: every name with a prefix lies before the prefix with it. No name of ours has it. */
+const lastCodePoint = "\u{10ffff}";
+
+/** A key's condition is one: a prefix or a range. DynamoDB refuses an empty string in either. */
+function conditionOf({ group, prefix, page }: Wanted) {
+  const [from, to] = [page?.from ?? prefix, prefix + lastCodePoint];
+  const values = (more: Item) => ({ ExpressionAttributeValues: { ":group": { S: group }, ...more } });
+  if (from === "") return { KeyConditionExpression: "pk = :group", ...values({}) };
+  if (from === prefix) {
+    const condition = "pk = :group AND begins_with(sk, :prefix)";
+    return { KeyConditionExpression: condition, ...values({ ":prefix": { S: prefix } }) };
+  }
+  const condition = "pk = :group AND sk BETWEEN :from AND :to";
+  return { KeyConditionExpression: condition, ...values({ ":from": { S: from }, ":to": { S: to } }) };
 }
 
 const itemKey = (key: RegisterKey): Item => ({ pk: { S: key.group }, sk: { S: key.name } });

@@ -1,29 +1,34 @@
 import { type Duration, parseDuration } from "../model/duration.js";
 import type { Key } from "../model/keys.js";
-import {
-  checkFunction,
-  checkMembers,
-  checkName,
-  checkWhole,
-  frozenJson,
-  isPlainObject,
-  kindOf,
-  quoted,
-  refuse,
-} from "./checks.js";
+import { checkEager, checkSink, checkSource, stateDeclarations } from "./check-parts.js";
+import { checkFunction, checkMembers, checkWhole, frozenJson, kindOf, quoted, refuse } from "./checks.js";
 import type { GraphBuilder } from "./graph-builder.js";
 import { parallelism } from "./options.js";
-import type { NodeId, StateDeclaration, UserFunction } from "./plan.js";
-import type { HeldSink, Sink } from "./sink.js";
+import type { NodeId, UserFunction } from "./plan.js";
+import type { Sink } from "./sink.js";
 import type { Source, SourceConfig } from "./source.js";
-import type { StateSpec } from "./state-spec.js";
-import type { AsyncOptions, Flow, KeyedStream, Operator, Output, StateSpecs, Stream } from "./stream.js";
+import type {
+  AsyncOptions,
+  ConnectedOperator,
+  ConnectedStreams,
+  Flow,
+  KeyedStream,
+  Operator,
+  Output,
+  ReduceOptions,
+  RowOf,
+  StateSpecs,
+  Stream,
+} from "./stream.js";
 
-const kinds: readonly unknown[] = ["value", "list", "map"] satisfies StateDeclaration["kind"][];
 const versionMax = 1_000_000;
 
 /** Which pipeline an output was made for. Not on the output itself: what users see of it is nothing. */
 const builders = new WeakMap<object, GraphBuilder>();
+
+/** Where a stream, keyed or not, stands in which graph. Not on the stream itself, for the same reason. */
+const places = new WeakMap<object, { readonly graph: GraphBuilder; readonly id: NodeId; readonly kind: StreamKind }>();
+type StreamKind = "stream" | "keyed stream";
 
 /** Whether the value is an output that was made by that builder. */
 export const isOutputOf = (graph: GraphBuilder, value: object): boolean => builders.get(value) === graph;
@@ -52,12 +57,14 @@ function streamOf<T, Ins>(graph: GraphBuilder, input: NodeId): Stream<T, Ins> {
     graph.functions.set(id, change);
     return id;
   };
-  return Object.freeze({
+  const stream: Stream<T, Ins> = Object.freeze({
     map: <O>(change: (value: T) => O): Stream<O, Ins> => streamOf(graph, step("map", change)),
     filter: <O extends T>(keep: (value: T) => boolean): Stream<O, Ins> => streamOf(graph, step("filter", keep)),
     flatMap: <O>(change: (value: T) => readonly O[]): Stream<O, Ins> => streamOf(graph, step("flatMap", change)),
     keyBy: <const K extends Key>(key: (value: T) => K): KeyedStream<K, T, Ins> =>
       keyedStreamOf(graph, step("keyBy", key)),
+    union: <const S extends readonly Stream<unknown, unknown>[]>(...others: S) =>
+      streamOf(graph, addUnion(graph, input, others)) as never,
     mapAsync: <O>(
       name: string,
       options: AsyncOptions,
@@ -66,6 +73,30 @@ function streamOf<T, Ins>(graph: GraphBuilder, input: NodeId): Stream<T, Ins> {
     to: <const N extends string>(name: N, sink: Sink<T>): Output<Ins, { [P in N]: T }> =>
       addSink(graph, input, name, sink),
   });
+  places.set(stream, { graph, id: input, kind: "stream" });
+  return stream;
+}
+
+function addUnion(graph: GraphBuilder, input: NodeId, others: readonly unknown[]): NodeId {
+  graph.assertOpen(".union()");
+  const where = `${graph.where}, .union() after ${graph.describe(input)}`;
+  if (others.length === 0) refuse(where, "is given no stream; write .union(other)");
+  const inputs = [input, ...others.map((other) => placeOf(graph, where, other, "stream"))];
+  return graph.add({ kind: "union", inputs: Object.freeze(inputs) });
+}
+
+/** The step that another stream, given to a builder, stands behind. */
+function placeOf(graph: GraphBuilder, where: string, other: unknown, wanted: StreamKind): NodeId {
+  const place = typeof other === "object" && other !== null ? places.get(other) : undefined;
+  if (place === undefined) return refuse(where, `is given ${kindOf(other)}, which is no ${wanted} of a pipeline`);
+  if (place.graph !== graph) {
+    const theirs = `${place.graph.describe(place.id)} of ${place.graph.where}`;
+    return refuse(where, `is given the stream behind ${theirs}; streams of two pipelines cannot be put together`);
+  }
+  if (place.kind === wanted) return place.id;
+  const instead =
+    wanted === "stream" ? "unite the streams first, and call .keyBy() on what comes out" : "call .keyBy() on it first";
+  return refuse(where, `is given a ${place.kind}, not a ${wanted}; ${instead}`);
 }
 
 const concurrencyMax = 10_000;
@@ -74,8 +105,7 @@ const callMillisMax = 15 * 60_000;
 
 function addCall(graph: GraphBuilder, input: NodeId, name: unknown, options: unknown, call: unknown): NodeId {
   graph.assertOpen(".mapAsync()");
-  const claimed = graph.claim("operator", name);
-  const where = `${graph.where}, operator ${quoted(claimed)}`;
+  const { claimed, where } = claimOperator(graph, name);
   checkMembers(where, options, ["concurrency", "ordered", "timeout"]);
   const { concurrency, ordered = true, timeout } = options as Partial<Record<keyof AsyncOptions, unknown>>;
   if (typeof ordered !== "boolean") refuse(`${where}: ordered`, `must be true or false, not ${kindOf(ordered)}`);
@@ -97,29 +127,80 @@ function addCall(graph: GraphBuilder, input: NodeId, name: unknown, options: unk
 }
 
 function keyedStreamOf<K extends Key, T, Ins>(graph: GraphBuilder, input: NodeId): KeyedStream<K, T, Ins> {
-  return Object.freeze({
+  const stream: KeyedStream<K, T, Ins> = Object.freeze({
     process<const S extends StateSpecs, O>(name: string, operator: Operator<K, T, S, O>): Stream<O, Ins> {
       graph.assertOpen(".process()");
-      const claimed = graph.claim("operator", name);
-      const where = `${graph.where}, operator ${quoted(claimed)}`;
+      const { claimed, where } = claimOperator(graph, name);
       checkMembers(where, operator, ["version", "parallelism", "state", "onRecord"]);
       checkFunction(`${where}: onRecord`, operator.onRecord, "plain or generator");
-      parallelism(`${where}: parallelism`, operator.parallelism);
-      const version = checkWhole(`${where}: version`, operator.version ?? 1, { least: 1, most: versionMax });
-      const state = stateDeclarations(where, operator.state);
-      const id = graph.add({ kind: "process", name: claimed, version, input, state });
+      const id = graph.add({ kind: "process", name: claimed, input, ...stateOf(graph, claimed, where, operator) });
       graph.functions.set(id, operator.onRecord.bind(operator));
       return streamOf(graph, id);
     },
-    reduce(name: string, merge: (left: T, right: T) => T): Stream<T, Ins> {
+    reduce(name: string, merge: (left: T, right: T) => T, options: ReduceOptions = {}): Stream<T, Ins> {
       graph.assertOpen(".reduce()");
-      const claimed = graph.claim("operator", name);
-      checkFunction(`${graph.where}, operator ${quoted(claimed)}: the merge function`, merge, "plain");
+      const { claimed, where } = claimOperator(graph, name);
+      checkFunction(`${where}: the merge function`, merge, "plain");
+      checkMembers(`${where}: options`, options, ["parallelism"]);
+      setParallelism(graph, claimed, where, options.parallelism);
       const id = graph.add({ kind: "reduce", name: claimed, version: 1, input });
       graph.functions.set(id, merge);
       return streamOf(graph, id);
     },
+    connect<U, Others>(other: KeyedStream<K, U, Others>): ConnectedStreams<K, T, U, Ins & Others> {
+      graph.assertOpen(".connect()");
+      const where = `${graph.where}, .connect() after ${graph.describe(input)}`;
+      return connectedOf(graph, { left: input, right: placeOf(graph, where, other, "keyed stream") });
+    },
   });
+  places.set(stream, { graph, id: input, kind: "keyed stream" });
+  return stream;
+}
+
+function connectedOf<K extends Key, L, R, Ins>(
+  graph: GraphBuilder,
+  sides: { readonly left: NodeId; readonly right: NodeId },
+): ConnectedStreams<K, L, R, Ins> {
+  return Object.freeze({
+    process<const S extends StateSpecs, A, B>(
+      name: string,
+      operator: ConnectedOperator<K, L, R, S, A, B>,
+    ): Stream<RowOf<A> | RowOf<B>, Ins> {
+      graph.assertOpen(".process()");
+      const { claimed, where } = claimOperator(graph, name);
+      checkMembers(where, operator, ["version", "parallelism", "state", "onLeft", "onRight"]);
+      checkFunction(`${where}: onLeft`, operator.onLeft, "plain or generator");
+      checkFunction(`${where}: onRight`, operator.onRight, "plain or generator");
+      const id = graph.add({ kind: "connect", name: claimed, ...sides, ...stateOf(graph, claimed, where, operator) });
+      const onLeft: UserFunction = operator.onLeft.bind(operator);
+      const onRight: UserFunction = operator.onRight.bind(operator);
+      graph.functions.set(id, (value, context, side: 0 | 1) => (side === 0 ? onLeft : onRight)(value, context));
+      return streamOf(graph, id);
+    },
+  });
+}
+
+function claimOperator(graph: GraphBuilder, name: unknown): { readonly claimed: string; readonly where: string } {
+  const claimed = graph.claim("operator", name);
+  return { claimed, where: `${graph.where}, operator ${quoted(claimed)}` };
+}
+
+/** What operators with declared state have alike; their parallelism is noted beside the graph. */
+function stateOf(
+  graph: GraphBuilder,
+  claimed: string,
+  where: string,
+  operator: { readonly version?: number; readonly parallelism?: number; readonly state: StateSpecs },
+) {
+  setParallelism(graph, claimed, where, operator.parallelism);
+  return {
+    version: checkWhole(`${where}: version`, operator.version ?? 1, { least: 1, most: versionMax }),
+    state: stateDeclarations(where, operator.state),
+  };
+}
+
+function setParallelism(graph: GraphBuilder, claimed: string, where: string, given: unknown): void {
+  if (given !== undefined) graph.operatorParallelism.set(claimed, parallelism(`${where}: parallelism`, given));
 }
 
 function addSink<T, Ins, N extends string>(
@@ -139,65 +220,4 @@ function addSink<T, Ins, N extends string>(
   const output: Output<Ins, { [P in N]: T }> = Object.freeze({});
   builders.set(output, graph);
   return output;
-}
-
-/** The declarations as part of the graph: initial values are copied, so that what their owner does to them later reaches no key. */
-function stateDeclarations(where: string, state: unknown): Readonly<Record<string, StateDeclaration>> {
-  // `{ __proto__: value(0) }` in a program makes no member of that name but an object with another prototype.
-  const prototype: unknown = typeof state === "object" && state !== null ? Object.getPrototypeOf(state) : null;
-  if (isPlainObject(prototype) && "declaration" in prototype) {
-    return refuse(`${where}: state`, "a state cannot be called __proto__; choose another name");
-  }
-  if (!isPlainObject(state)) {
-    return refuse(`${where}: state`, `must be an object of value(), list() and map(), or {}, not ${kindOf(state)}`);
-  }
-  const declared = Object.entries(state).map(([name, spec]) => {
-    const called = checkName(where, "a state's name", name);
-    return [called, stateDeclaration(`${where}, state ${quoted(called)}`, spec)] as const;
-  });
-  return Object.freeze(Object.fromEntries(declared));
-}
-
-function stateDeclaration(where: string, spec: unknown): StateDeclaration {
-  const declaration = (spec as Partial<StateSpec<unknown>> | null | undefined)?.declaration;
-  if (declaration === undefined || !kinds.includes(declaration.kind)) {
-    return refuse(where, `is ${kindOf(spec)}; declare it with value(initial), list() or map()`);
-  }
-  const { kind, initial } = declaration;
-  return Object.freeze(
-    initial === undefined ? { kind } : { kind, initial: frozenJson(`${where}: initial value`, initial) },
-  );
-}
-
-function checkSource(where: string, source: unknown): void {
-  const given = source as Partial<Source<unknown>> | null | undefined;
-  if (typeof given?.kind === "string" && typeof given.codec?.decode === "function" && isPlainObject(given.config))
-    return;
-  refuse(where, `is given ${kindOf(source)}, which is no source; write .from(name, kinesisSource({ … }))`);
-}
-
-/** @throws StreamError `invalid` where it is no sink */
-export function checkSink(where: string, sink: unknown): void {
-  const given = sink as Partial<HeldSink<never>> | null | undefined;
-  if (typeof given?.kind !== "string" || typeof given.open !== "function") {
-    refuse(where, `is given ${kindOf(sink)}, which is no sink; write .to(name, dynamoTable({ … }))`);
-  }
-  if (!deliveries.includes(given.delivery)) {
-    refuse(where, `has the delivery ${kindOf(given.delivery)}; it must be ${deliveries.map(quoted).join(", ")}`);
-  }
-  if ((given.delivery as string) !== "two-phase" && typeof given.keyOf !== "function") {
-    refuse(where, "has no key, so that a row written twice could not be told from two rows; give the sink its key");
-  }
-}
-
-const deliveries: readonly unknown[] & readonly string[] = ["held", "eager", "two-phase"];
-
-/** W3: a key that is written before a crash, and not after it, would stay. */
-function checkEager(graph: GraphBuilder, input: NodeId, where: string, sink: Sink<never>): void {
-  const before = graph.nodes[input];
-  if (sink.delivery !== "eager" || before?.kind === "process" || before?.kind === "reduce") return;
-  refuse(
-    where,
-    `writes at once (delivery: "eager"), which is exact only right behind an operator with state, by its key; it follows ${graph.describe(input)}. Leave out the delivery (rows are held), or put the sink behind .process() or .reduce() (W3)`,
-  );
 }

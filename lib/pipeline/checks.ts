@@ -45,7 +45,10 @@ export function checkFunction(where: string, value: unknown, allowed: "plain" | 
     refuse(where, "is an async function, but operators are synchronous: their state could not be cut while they wait");
   }
   if (tag === "[object GeneratorFunction]" && allowed === "plain") {
-    refuse(where, "is a generator function, but rows may only be yielded by onRecord of process(); return the result");
+    refuse(
+      where,
+      "is a generator function, but rows may only be yielded by onRecord, onLeft and onRight of process(); return the result",
+    );
   }
 }
 

@@ -1,5 +1,5 @@
 import { checkName, quoted, refuse } from "./checks.js";
-import type { NodeId, PlanNode, UserFunction } from "./plan.js";
+import { hasState, inputsOf, type NodeId, type PlanNode, type UserFunction } from "./plan.js";
 import type { Sink } from "./sink.js";
 import type { Source } from "./source.js";
 
@@ -13,6 +13,8 @@ export class GraphBuilder {
   readonly functions = new Map<NodeId, UserFunction>();
   readonly sources = new Map<string, Source<unknown>>();
   readonly sinks = new Map<string, Sink<never>>();
+  /** By name, of operators that say it: no part of the graph, for it may change from deployment to deployment. */
+  readonly operatorParallelism = new Map<string, number>();
   readonly #nodes: PlanNode[] = [];
   readonly #operators = new Set<string>();
   #closed = false;
@@ -59,8 +61,8 @@ export class GraphBuilder {
     const node = this.#nodes[id];
     if (node === undefined) return `step ${id}`;
     if (node.kind === "source" || node.kind === "sink") return `${node.kind} ${quoted(node.name)}`;
-    if (node.kind === "process" || node.kind === "reduce" || node.kind === "mapAsync")
-      return `operator ${quoted(node.name)}`;
-    return `the .${node.kind}() after ${this.describe(node.input)}`;
+    if (hasState(node) || node.kind === "mapAsync") return `operator ${quoted(node.name)}`;
+    const [before] = inputsOf(node);
+    return `the .${node.kind}() after ${before === undefined ? "nothing" : this.describe(before)}`;
   }
 }

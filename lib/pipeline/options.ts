@@ -12,7 +12,7 @@ import type { Sink } from "./sink.js";
  * @example { checkpoint: { interval: "30s", retained: 20 }, restart: { attempts: 5 } }
  */
 export interface PipelineOptions {
-  /** Tasks per stage. Only 1 is supported in this version. */
+  /** Tasks of each stage: 1, at most 64. Above 1 the pipeline is cut into stages at `keyBy`; a stage of sources has no more tasks than there are shards. */
   readonly parallelism?: number;
   readonly checkpoint?: {
     /** From the start of one checkpoint to the start of the next: "10s". */
@@ -25,9 +25,9 @@ export interface PipelineOptions {
     readonly tolerableFailures?: number;
     /** Completed checkpoints that are kept: 10. Savepoints are kept until they are deleted. */
     readonly retained?: number;
-    /** Only "exactly-once" is supported in this version. */
+    /** "exactly-once". With "at-least-once" nobody waits at a checkpoint, and after a failure records may count twice (B2). */
     readonly mode?: "exactly-once" | "at-least-once";
-    /** Only "unaligned" is supported in this version. */
+    /** "unaligned": a checkpoint names the records that are under way between tasks. "aligned": tasks take them before they cut, so that it takes longer and names none (B2). */
     readonly alignment?: "unaligned" | "aligned";
   };
   readonly session?: {
@@ -65,7 +65,7 @@ const reserveMax = millis(15 * 60_000);
  * The options with their defaults.
  *
  * @param where such as `pipeline "p"`, for error messages
- * @throws StreamError `invalid` for what is unknown, of the wrong type, out of range, or not supported in this version
+ * @throws StreamError `invalid` for what is unknown, of the wrong type, out of range, or does not go together
  */
 export function planSettings(where: string, options: unknown): PlanSettings {
   const at = `${where}: options`;
@@ -89,12 +89,12 @@ export function planSettings(where: string, options: unknown): PlanSettings {
   });
 }
 
-/** Tasks, where an operator or a pipeline says how many. @throws StreamError `invalid` for any other than 1 */
-export function parallelism(where: string, value: unknown): number {
-  const wanted = checkWhole(where, value ?? 1, { least: 1, most: Number.MAX_SAFE_INTEGER });
-  if (wanted > 1) refuse(where, `is ${wanted}, but only 1 is supported in this version; leave it out`);
-  return wanted;
-}
+/** The checkpoint protocol is tested to that many. */
+const parallelismMax = 64;
+
+/** Tasks, where an operator or a pipeline says how many. @throws StreamError `invalid` where it is no whole number from 1 to 64 */
+export const parallelism = (where: string, value: unknown): number =>
+  checkWhole(where, value === undefined ? 1 : value, { least: 1, most: parallelismMax });
 
 function checkpointSettings(where: string, options: unknown, reserve: Millis) {
   const given = section(where, options, [
@@ -122,9 +122,22 @@ function checkpointSettings(where: string, options: unknown, reserve: Millis) {
       most: tolerableFailuresMax,
     }),
     retained: checkWhole(`${where}.retained`, given.retained ?? 10, { least: 1, most: retainedMax }),
-    mode: onlyChoice(`${where}.mode`, given.mode, ["exactly-once", "at-least-once"]),
-    alignment: onlyChoice(`${where}.alignment`, given.alignment, ["unaligned", "aligned"]),
+    ...cutSettings(where, given),
   };
+}
+
+/** B2: who does not wait at a cut has nothing to align. */
+function cutSettings(where: string, given: { readonly mode?: unknown; readonly alignment?: unknown }) {
+  const mode = choice(`${where}.mode`, given.mode, ["exactly-once", "at-least-once"]);
+  const alignment = choice(`${where}.alignment`, given.alignment, ["unaligned", "aligned"]);
+  if (mode === "exactly-once") return { mode, alignment };
+  if (alignment === "aligned") {
+    refuse(
+      `${where}.alignment`,
+      '"aligned" has tasks wait for each other at a checkpoint, and mode "at-least-once" is that nobody waits; leave one of them out',
+    );
+  }
+  return { mode, alignment: "at-least-once" as const };
 }
 
 function sessionReserve(where: string, options: unknown): Millis {
@@ -193,14 +206,4 @@ function choice<const C extends readonly [string, ...string[]]>(where: string, v
   if (value === undefined) return choices[0];
   if (typeof value === "string" && choices.includes(value)) return value;
   return refuse(where, `must be ${choices.map((one) => `"${one}"`).join(" or ")}`);
-}
-
-/** One of the choices, of which this version supports the first. */
-function onlyChoice<const C extends readonly [string, ...string[]]>(where: string, value: unknown, choices: C): C[0] {
-  const [supported] = choices;
-  if (value === undefined || value === supported) return supported;
-  if (typeof value === "string" && choices.includes(value)) {
-    return refuse(where, `"${value}" is not supported in this version; leave it out or write "${supported}"`);
-  }
-  return refuse(where, `must be ${choices.map((choice) => `"${choice}"`).join(" or ")}`);
 }

@@ -1,11 +1,12 @@
 import { canonicalJson } from "../model/canonical-json.js";
 import { sha256 } from "../model/sha256.js";
-import { checkSink, flowOf, isOutputOf } from "./build-stream.js";
+import { flowOf, isOutputOf } from "./build-stream.js";
+import { checkSink } from "./check-parts.js";
 import { checkFunction, checkName, frozenJson, isPlainObject, kindOf, quoted, refuse } from "./checks.js";
 import { deadLetterSink } from "./dead-letter.js";
 import { GraphBuilder } from "./graph-builder.js";
 import { type PipelineOptions, planSettings } from "./options.js";
-import type { Plan, PlanGraph } from "./plan.js";
+import { inputsOf, type Plan, type PlanGraph, type PlanSettings } from "./plan.js";
 import type { Flow, Output } from "./stream.js";
 
 /** Registered, not unique: a user's bundle and the command line may each have a copy of this library, and one must know the other's values. */
@@ -90,7 +91,7 @@ export function isPipeline(value: unknown): value is Pipeline<unknown, unknown> 
   return typeof value === "object" && value !== null && (value as Record<symbol, unknown>)[pipelineBrand] === true;
 }
 
-function planOf(name: string, built: GraphBuilder, settings: Plan["settings"]): Plan {
+function planOf(name: string, built: GraphBuilder, settings: PlanSettings): Plan {
   const deadLetters = built.sinks.get(deadLetterSink);
   const graph: PlanGraph = Object.freeze({
     format: 1,
@@ -103,7 +104,10 @@ function planOf(name: string, built: GraphBuilder, settings: Plan["settings"]): 
   return Object.freeze({
     graph,
     fingerprint: sha256(canonicalJson(graph)),
-    settings,
+    settings: Object.freeze({
+      ...settings,
+      operatorParallelism: Object.freeze(Object.fromEntries(built.operatorParallelism)),
+    }),
     functions: built.functions,
     sources: built.sources,
     sinks: built.sinks,
@@ -111,7 +115,7 @@ function planOf(name: string, built: GraphBuilder, settings: Plan["settings"]): 
 }
 
 /** `onBadRecord: "quarantine"`: a sink beside those of the graph. */
-function addDeadLetters(graph: GraphBuilder, settings: Plan["settings"], options: PipelineOptions): void {
+function addDeadLetters(graph: GraphBuilder, settings: PlanSettings, options: PipelineOptions): void {
   const { deadLetters } = options;
   if (settings.onBadRecord === "fail") {
     if (deadLetters === undefined) return;
@@ -140,7 +144,7 @@ function checkOutputs(graph: GraphBuilder, returned: unknown): void {
 }
 
 /** B2, B5: a checkpoint waits for the calls under way; one that may take longer than the checkpoint's time would have it given up. */
-function checkCalls(graph: GraphBuilder, settings: Plan["settings"]): void {
+function checkCalls(graph: GraphBuilder, settings: PlanSettings): void {
   const slow = graph.nodes.find((node) => node.kind === "mapAsync" && node.timeout > settings.timeout);
   if (slow?.kind !== "mapAsync") return;
   refuse(
@@ -151,7 +155,7 @@ function checkCalls(graph: GraphBuilder, settings: Plan["settings"]): void {
 
 /** Every step leads to a sink: one that does not would be read, computed and forgotten. */
 function checkEnds(graph: GraphBuilder): void {
-  const consumed = new Set(graph.nodes.map((node) => (node.kind === "source" ? -1 : node.input)));
+  const consumed = new Set(graph.nodes.flatMap(inputsOf));
   const loose = graph.nodes.find((node) => node.kind !== "sink" && !consumed.has(node.id));
   if (loose !== undefined) {
     refuse(graph.where, `${graph.describe(loose.id)} ends nowhere; end its stream with .to(name, sink), or remove it`);

@@ -12,7 +12,7 @@ export interface StateDeclaration {
   readonly initial?: Json;
 }
 
-/** One step of the graph. `input` is the step before; inputs have lower ids. */
+/** One step of the graph. `input`, `inputs`, `left` and `right` are the steps before it: they have lower ids. */
 export type PlanNode =
   | {
       readonly id: NodeId;
@@ -21,6 +21,7 @@ export type PlanNode =
       readonly source: { readonly kind: string; readonly config: SourceConfig };
     }
   | { readonly id: NodeId; readonly kind: "map" | "filter" | "flatMap" | "keyBy"; readonly input: NodeId }
+  | { readonly id: NodeId; readonly kind: "union"; readonly inputs: readonly NodeId[] }
   | {
       readonly id: NodeId;
       readonly kind: "mapAsync";
@@ -49,6 +50,16 @@ export type PlanNode =
     }
   | {
       readonly id: NodeId;
+      readonly kind: "connect";
+      readonly name: string;
+      readonly version: number;
+      /** Both are `keyBy`, by keys of one kind. */
+      readonly left: NodeId;
+      readonly right: NodeId;
+      readonly state: Readonly<Record<string, StateDeclaration>>;
+    }
+  | {
+      readonly id: NodeId;
       readonly kind: "sink";
       readonly name: string;
       readonly input: NodeId;
@@ -64,8 +75,9 @@ export interface PlanGraph {
   readonly deadLetters?: { readonly kind: string; readonly config: Json };
 }
 
-/** The options with their defaults, in milliseconds. Not part of the fingerprint. */
+/** The pipeline's options with their defaults, in milliseconds. */
 export interface PlanSettings {
+  /** Tasks of each stage whose operators do not say how many. */
   readonly parallelism: number;
   readonly interval: Millis;
   readonly timeout: Millis;
@@ -73,6 +85,7 @@ export interface PlanSettings {
   readonly tolerableFailures: number;
   readonly retained: number;
   readonly mode: "exactly-once" | "at-least-once";
+  /** How tasks cut (B2): "at-least-once" where that is the mode. */
   readonly alignment: Alignment;
   /** The part of a session's time that is kept for handing over (N1). */
   readonly reserve: Millis;
@@ -87,6 +100,12 @@ export interface PlanSettings {
   readonly onBadRecord: "fail" | "quarantine";
 }
 
+/** How a pipeline is run. Not part of the fingerprint: all of it may change from deployment to deployment. */
+export interface AllSettings extends PlanSettings {
+  /** By name, of the operators that say it themselves. */
+  readonly operatorParallelism: Readonly<Record<string, number>>;
+}
+
 // biome-ignore lint/suspicious/noExplicitAny: functions of users, of every type; the builder has checked how they fit
 export type UserFunction = (...args: any[]) => unknown;
 
@@ -94,15 +113,37 @@ export type UserFunction = (...args: any[]) => unknown;
 export interface Plan {
   readonly graph: PlanGraph;
   readonly fingerprint: Sha256;
-  readonly settings: PlanSettings;
-  /** Of map, filter, flatMap, mapAsync, keyBy, process (`onRecord`) and reduce (`merge`). */
+  readonly settings: AllSettings;
+  /**
+   * Of map, filter, flatMap, mapAsync, keyBy, process (`onRecord`), reduce (`merge`) and connect: one function of value, context
+   * and side, 0 for the left one (`onLeft`) and 1 for the right one (`onRight`). A union has none.
+   */
   readonly functions: ReadonlyMap<NodeId, UserFunction>;
   readonly sources: ReadonlyMap<string, Source<unknown>>;
   /** By name; the dead-letter sink among them. */
   readonly sinks: ReadonlyMap<string, Sink<never>>;
 }
 
-export type StatefulNode = Extract<PlanNode, { readonly kind: "process" | "reduce" }>;
+export type StatefulNode = Extract<PlanNode, { readonly kind: "process" | "reduce" | "connect" }>;
 
 /** Whether the node has keyed state, addressed by its name. */
-export const hasState = (node: PlanNode): node is StatefulNode => node.kind === "process" || node.kind === "reduce";
+export const hasState = (node: PlanNode): node is StatefulNode =>
+  node.kind === "process" || node.kind === "reduce" || node.kind === "connect";
+
+/** The steps right before the node: of a source none, of a connect the left one and the right one, in that order. */
+export function inputsOf(node: PlanNode): readonly NodeId[] {
+  switch (node.kind) {
+    case "source":
+      return [];
+    case "union":
+      return node.inputs;
+    case "connect":
+      return [node.left, node.right];
+    default:
+      return [node.input];
+  }
+}
+
+/** Tasks that the operator is to have. */
+export const parallelismOf = (settings: AllSettings, operator: string): number =>
+  settings.operatorParallelism[operator] ?? settings.parallelism;

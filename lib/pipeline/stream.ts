@@ -50,13 +50,47 @@ export interface AsyncOptions {
 export interface Operator<K extends Key, T, S extends StateSpecs, O> {
   /** Of the state's meaning: 1 where it is not given. Raised when old state must not be read as the new one. */
   readonly version?: number;
-  /** Only 1 is supported in this version. */
+  /** Tasks, each with a part of the keys: 1 to 64; that of the pipeline where it is not given. May be changed at any deployment. */
   readonly parallelism?: number;
   /** By name: `value`, `list` or `map`. */
   readonly state: S;
   /** Deterministic and synchronous: after a failure it is called again with the same records. */
   onRecord(record: T, context: Context<K, S>): Emitted<O>;
 }
+
+/** See {@link KeyedStream.reduce}. */
+export interface ReduceOptions {
+  /** As that of {@link Operator}. */
+  readonly parallelism?: number;
+}
+
+/** The rows among what a function of an operator returns: {@link Emitted}, backwards. */
+// biome-ignore lint/suspicious/noConfusingVoidType: it is the return type of a function, which may return nothing
+export type RowOf<E> = E extends undefined | void
+  ? never
+  : E extends readonly (infer O)[]
+    ? O
+    : E extends Generator<infer O, unknown, unknown>
+      ? O
+      : E;
+
+/** An operator with state that two streams feed; see {@link KeyedStream.connect}. */
+export interface ConnectedOperator<K extends Key, L, R, S extends StateSpecs, A, B> {
+  /** As that of {@link Operator}. */
+  readonly version?: number;
+  /** As that of {@link Operator}. */
+  readonly parallelism?: number;
+  /** By name. Both functions see the same state of a key. */
+  readonly state: S;
+  /** A record of the stream that {@link KeyedStream.connect} was called on. Returns what `onRecord` of `process` may return. */
+  onLeft(record: L, context: Context<K, S>): A;
+  /** A record of the stream that was given to {@link KeyedStream.connect}. */
+  onRight(record: R, context: Context<K, S>): B;
+}
+
+type Intersection<U> = (U extends unknown ? (one: U) => void : never) extends (all: infer I) => void ? I : never;
+type RecordOf<S> = S extends Stream<infer T, unknown> ? T : never;
+type InsOfStream<S> = S extends Stream<unknown, infer I> ? I : never;
 
 /**
  * Records of type T. `Ins` remembers which sources feed it. A stream may have several consumers: each gets every record.
@@ -84,6 +118,15 @@ export interface Stream<T, Ins> {
   mapAsync<O>(name: string, options: AsyncOptions, call: (value: T, signal: AbortSignal) => Promise<O>): Stream<O, Ins>;
   /** Groups by a string, number, bigint, boolean or an array of them. @example .keyBy((flight) => [flight.origin, flight.carrier]) */
   keyBy<const K extends Key>(key: (value: T) => K): KeyedStream<K, T, Ins>;
+  /**
+   * The records of this stream and of the others, as they come: those of one stream keep their order, between streams there is none.
+   *
+   * @throws StreamError `invalid` where one is no stream, or one of another pipeline
+   * @example flow.from("web", web).union(flow.from("mobile", mobile)).keyBy((click) => click.user)
+   */
+  union<const S extends readonly Stream<unknown, unknown>[]>(
+    ...others: S
+  ): Stream<T | RecordOf<S[number]>, Intersection<Ins | InsOfStream<S[number]>>>;
   /**
    * Ends in a sink. The name is the address of what is prepared but not yet visible: unique among the pipeline's sinks, and stable.
    *
@@ -114,7 +157,44 @@ export interface KeyedStream<K extends Key, T, Ins> {
    *
    * @example .keyBy((sale) => sale.shop).reduce("total", (a, b) => ({ shop: a.shop, sum: a.sum + b.sum }))
    */
-  reduce(name: string, merge: (left: T, right: T) => T): Stream<T, Ins>;
+  reduce(name: string, merge: (left: T, right: T) => T, options?: ReduceOptions): Stream<T, Ins>;
+  /**
+   * This stream and another one by keys of the same type, for an operator that keeps state of both: a join, or rules that are
+   * themselves a stream. Records of one key and one stream are processed in order; between the streams there is no order.
+   *
+   * @throws StreamError `invalid` where it is no keyed stream, or one of another pipeline
+   * @example
+   * .keyBy((order) => order.user)
+   * .connect(flow.from("users", users).keyBy((user) => user.id))
+   * .process("with-name", {
+   *   state: { name: value<string>(), waiting: list<Order>() },
+   *   onLeft(order, { state }) {
+   *     const name = state.name.get();
+   *     if (name !== undefined) return { order: order.id, name };
+   *     state.waiting.add(order);
+   *   },
+   *   onRight(user, { state }) {
+   *     state.name.set(user.name);
+   *     const rows = state.waiting.get().map((order) => ({ order: order.id, name: user.name }));
+   *     state.waiting.clear();
+   *     return rows;
+   *   },
+   * })
+   */
+  connect<U, Others>(other: KeyedStream<K, U, Others>): ConnectedStreams<K, T, U, Ins & Others>;
+}
+
+/** Two streams by keys of type K; see {@link KeyedStream.connect}. */
+export interface ConnectedStreams<K extends Key, L, R, Ins> {
+  /**
+   * An operator with state by key, as that of {@link KeyedStream.process}, with a function for each of the streams.
+   *
+   * @throws StreamError `invalid` where the name is taken, a state is no declaration, or an initial value is no plain data
+   */
+  process<const S extends StateSpecs, A, B>(
+    name: string,
+    operator: ConnectedOperator<K, L, R, S, A, B>,
+  ): Stream<RowOf<A> | RowOf<B>, Ins>;
 }
 
 /** Where streams begin; good only inside the build callback. */

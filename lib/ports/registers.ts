@@ -11,6 +11,12 @@ export interface RegisterKey {
   readonly name: string;
 }
 
+/** A part of a list. */
+export interface RegisterPage {
+  readonly from: string;
+  readonly limit: number;
+}
+
 export type Swapped = { readonly kind: "swapped" } | { readonly kind: "conflict"; readonly current: Register | null };
 
 /**
@@ -27,8 +33,15 @@ export interface Registers {
   swap(key: RegisterKey, expected: number | null, body: string): Promise<Swapped>;
   /** Without a condition; for advisory items with one writer. The version is then without meaning. */
   put(key: RegisterKey, body: string): Promise<void>;
-  /** All registers of a group whose names begin with `prefix`, by name in byte order. Strongly consistent an item, not as a whole. */
-  list(group: string, prefix: string): Promise<readonly { readonly name: string; readonly register: Register }[]>;
+  /**
+   * All registers of a group whose names begin with `prefix`, by name in byte order. With a page: only those from `from` on, a name
+   * or the beginning of one that has the prefix too, and of them the first, at most `limit`. Strongly consistent an item, not as a whole.
+   */
+  list(
+    group: string,
+    prefix: string,
+    page?: RegisterPage,
+  ): Promise<readonly { readonly name: string; readonly register: Register }[]>;
   remove(key: RegisterKey): Promise<void>;
 }
 

@@ -37,11 +37,6 @@ export class Committer {
     return this.#rowsMax;
   }
 
-  /** What sinks have staged, and nobody has shown yet. */
-  stagedBy(sink: string): readonly Json[] {
-    return this.#list.flatMap((item) => (item.kind === "two-phase" && item.sink === sink ? [item.prepared] : []));
-  }
-
   add(prepared: readonly Committable[]): void {
     this.#list = [...this.#list, ...prepared];
   }
@@ -103,3 +98,7 @@ export class Committer {
 /** Of what is written row by row. */
 const rowsOf = (items: readonly Committable[]): number =>
   items.reduce((sum, item) => sum + (item.kind === "held" ? item.records : 0), 0);
+
+/** What a sink has staged, of a list. */
+export const stagedOf = (list: readonly Committable[], sink: string): readonly Json[] =>
+  list.flatMap((item) => (item.kind === "two-phase" && item.sink === sink ? [item.prepared] : []));

@@ -1,6 +1,6 @@
 import { StreamError } from "../model/errors.js";
 import type { Key } from "../model/keys.js";
-import type { NodeId, Plan, PlanNode, UserFunction } from "../pipeline/plan.js";
+import { hasState, inputsOf, type NodeId, type Plan, type PlanNode, type UserFunction } from "../pipeline/plan.js";
 import type { Position } from "../pipeline/stream.js";
 import type { StateTable } from "../state/table.js";
 import { AsyncStage } from "./async-stage.js";
@@ -21,7 +21,30 @@ export interface Whereabouts {
 /** Starts a call of a `mapAsync`; see {@link Calls.start}. */
 export type StartCall = (call: (signal: AbortSignal) => Promise<unknown>, timeoutMillis: number) => Promise<Called>;
 
+/** What takes records for another task: the producer's side of an edge. */
+export interface EdgeTaker {
+  /** @param input which side of a `connect` it is; 0 where there is one side */
+  add(key: Key, input: 0 | 1, value: unknown, record: RecordView): void;
+  /** What comes now may be taken back, until the next `mark`. */
+  mark(): void;
+  rollback(): void;
+}
+
+/** The part of the plan that a task runs. */
+export interface Part {
+  readonly nodes: ReadonlySet<NodeId>;
+  /** By the operator that each feeds. */
+  readonly edges: ReadonlyMap<string, EdgeTaker>;
+}
+
+/** All of it, in one task. */
+export const wholePlan = (plan: Plan): Part => ({
+  nodes: new Set(plan.graph.nodes.map((node) => node.id)),
+  edges: new Map(),
+});
+
 export interface CompileParts {
+  readonly part: Part;
   readonly here: Whereabouts;
   readonly tables: readonly StateTable[];
   readonly outputs: ReadonlyMap<string, RowTaker>;
@@ -42,28 +65,72 @@ export interface CompiledStage {
 export interface Compiled {
   /** By source name. */
   readonly entries: ReadonlyMap<string, Step>;
+  /** Where records of an edge enter: by operator, a step for each of its inputs. */
+  readonly operators: ReadonlyMap<string, readonly Step[]>;
   /** In the order of the graph. */
   readonly stages: readonly CompiledStage[];
 }
 
-/** The plan as closures, each calling those that follow it. */
+/** A part of the plan as closures, each calling those that follow it. What follows in another part is reached by its edge. */
 export function compilePlan(plan: Plan, parts: CompileParts): Compiled {
   const { nodes } = plan.graph;
   const consumers = new Map<NodeId, Step[]>(nodes.map((node) => [node.id, []]));
   const entries = new Map<string, Step>();
+  const operators = new Map<string, readonly Step[]>();
   const stages: CompiledStage[] = [];
   // Inputs have lower ids: from the last node on, the consumers of each are compiled before it.
   for (const node of [...nodes].reverse()) {
     const next = fanOut(consumers.get(node.id) ?? []);
-    if (node.kind === "source") entries.set(node.name, next);
-    else consumers.get(node.input)?.unshift(stepOf(plan, node, next, parts, stages));
+    const isMine = parts.part.nodes.has(node.id);
+    if (isMine && node.kind === "source") entries.set(node.name, next);
+    const steps = isMine ? stepsOf(plan, node, next, parts, stages) : edgeSteps(node, parts);
+    if (isMine && hasState(node)) operators.set(node.name, steps);
+    for (const [side, input] of inputsOf(node).entries()) {
+      const step = steps[side];
+      if (step !== undefined) consumers.get(input)?.unshift(step);
+    }
   }
-  return { entries, stages };
+  return { entries, operators, stages };
+}
+
+/** A step for each input of the node. */
+function stepsOf(
+  plan: Plan,
+  node: PlanNode,
+  next: Step,
+  parts: CompileParts,
+  stages: CompiledStage[],
+): readonly Step[] {
+  switch (node.kind) {
+    case "source":
+      return [];
+    case "union":
+      return node.inputs.map(() => next);
+    case "connect": {
+      const call = plan.functions.get(node.id) ?? missing(node);
+      return [keyedStep(node, call, next, parts, 0), keyedStep(node, call, next, parts, 1)];
+    }
+    default:
+      return [stepOf(plan, node, next, parts, stages)];
+  }
+}
+
+/** For an operator of another part: its records leave by the edge, if this part has one to it. */
+function edgeSteps(node: PlanNode, { part, here }: CompileParts): readonly Step[] {
+  const edge = hasState(node) ? part.edges.get(node.name) : undefined;
+  if (edge === undefined) return [];
+  const step =
+    (side: 0 | 1): Step =>
+    (value, key) => {
+      here.node = node;
+      edge.add(key as Key, side, value, here.record);
+    };
+  return [step(0), step(1)];
 }
 
 function stepOf(
   plan: Plan,
-  node: Exclude<PlanNode, { readonly kind: "source" }>,
+  node: Exclude<PlanNode, { readonly kind: "source" | "union" | "connect" }>,
   next: Step,
   parts: CompileParts,
   stages: CompiledStage[],
@@ -95,17 +162,19 @@ function stepOf(
     case "mapAsync":
       return asyncStep(node, call, next, parts, stages);
     case "process":
-      return processStep(node, call, next, parts);
+      return keyedStep(node, call, next, parts, 0);
     case "reduce":
       return reduceStep(node, call, next, parts);
   }
 }
 
-function processStep(
-  node: Extract<PlanNode, { readonly kind: "process" }>,
+/** @param side of a `connect`, whose function is told; that of a `process` takes no notice of it */
+function keyedStep(
+  node: Extract<PlanNode, { readonly kind: "process" | "connect" }>,
   onRecord: UserFunction,
   next: Step,
   { here, tables }: CompileParts,
+  side: 0 | 1,
 ): Step {
   const table = tableOf(tables, node.name);
   const context = {
@@ -121,7 +190,7 @@ function processStep(
     here.node = node;
     table.enter(key as Key);
     context.key = key;
-    const emitted = atOnce(onRecord(value, context));
+    const emitted = atOnce(onRecord(value, context, side));
     if (Array.isArray(emitted) || isGenerator(emitted)) each(here, emitted, next, key);
     else if (emitted !== undefined) next(emitted, key);
   };

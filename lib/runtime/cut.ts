@@ -10,6 +10,7 @@ import type { Stored } from "../model/stored.js";
 import type { HeldWriter, SealedEpoch } from "../pipeline/sink.js";
 import { continued, noState } from "../state/compaction.js";
 import { beginSnapshot, encodeInSteps, finishSnapshot, type Snapshot } from "../state/snapshot-writer.js";
+import type { ChannelCut } from "./channels.js";
 import { encodeHeldRows } from "./held-bodies.js";
 import type { HeldRow } from "./held-output.js";
 import type { OpenedWriter, Output } from "./outputs.js";
@@ -36,6 +37,7 @@ export interface Cut {
   /** Resolves when all that eager sinks took in the epoch is written. */
   readonly written: Promise<unknown>;
   readonly positions: Ack["positions"];
+  readonly channels: ChannelCut;
   readonly finished: boolean;
   readonly idle: boolean;
   readonly recordsIn: number;
@@ -52,7 +54,7 @@ interface HeldPart {
 
 export type CutPoint = Pick<
   Cut,
-  "checkpointId" | "epoch" | "positions" | "finished" | "idle" | "recordsIn" | "recordsOut" | "at"
+  "checkpointId" | "epoch" | "positions" | "channels" | "finished" | "idle" | "recordsIn" | "recordsOut" | "at"
 >;
 
 /**
@@ -114,7 +116,7 @@ function encodeRows(sink: string, rows: readonly HeldRow[]): Uint8Array {
   }
 }
 
-/** What B3 demands before the ack: snapshot, eager rows and committables are durable. */
+/** What B3 demands before the ack: snapshot, eager rows, frames and committables are durable. */
 export interface Durable {
   readonly snapshot: SnapshotRef;
   readonly prepared: readonly Committable[];
@@ -130,6 +132,7 @@ export async function makeDurable(
 ): Promise<Durable> {
   const snapshot = await storeSnapshot(store, me, cut, before, signal);
   await cut.written;
+  await cut.channels.durable;
   const prepared: Committable[] = [];
   let bytes = snapshot.bytes;
   for (const held of cut.held) {
@@ -196,8 +199,8 @@ export async function acknowledge(
     keyGroups: me.keyGroups,
     snapshot: durable.snapshot,
     positions: cut.positions,
-    sent: {},
-    expected: [],
+    sent: cut.channels.sent,
+    expected: cut.channels.expected,
     committables,
     wakeAt: null,
     finished: cut.finished,

@@ -1,5 +1,8 @@
+import type { CheckpointId } from "../model/ids.js";
 import { type Millis, millis } from "../model/ids.js";
 import type { Clock } from "../ports/clock.js";
+import type { Channels } from "./channels.js";
+import { FrameFeed } from "./frame-feed.js";
 import { hasWaiting, isPressed, type Output } from "./outputs.js";
 import type { RecordView } from "./record-view.js";
 import type { SourceReader } from "./source-reader.js";
@@ -13,53 +16,82 @@ const recordsBetweenLooks = 32;
 /** `held`: a call or a sink must come forward first. `more`: the slice is over. */
 export type Fed = "nothing left" | "more" | "held";
 
-/** Gives the task what its readers hold, slice by slice, while nothing holds it up. */
+/** What may be taken in a slice. */
+export interface SliceLimits {
+  /** Rows of an epoch that a held sink keeps: beyond, a cut must come first. */
+  readonly heldRowsMax: number;
+  /** Of frames (B2). */
+  readonly epochMax: CheckpointId;
+  /** `frames`: a cut is due, and waits for those that were sent before it. `none`: the rest of a frame that is begun, and no more. */
+  readonly from: "all" | "frames" | "none";
+}
+
+/** Gives the task what its readers and its channels hold, slice by slice, while nothing holds it up. */
 export class Feed {
   readonly #task: Task<Output>;
   readonly #readers: readonly SourceReader[];
+  readonly #channels: Channels;
+  readonly #frames: FrameFeed;
   readonly #clock: Clock;
   #until: Millis = millis(0);
   #left = 0;
   #isOver = false;
   #heldRowsMax = Number.POSITIVE_INFINITY;
 
-  constructor(task: Task<Output>, readers: ReadonlyMap<string, SourceReader>, clock: Clock) {
+  constructor(task: Task<Output>, readers: ReadonlyMap<string, SourceReader>, channels: Channels, clock: Clock) {
     this.#task = task;
     this.#readers = [...readers.values()];
+    this.#channels = channels;
+    this.#frames = new FrameFeed(task, channels);
     this.#clock = clock;
   }
 
-  /**
-   * What waits in the readers is taken, for a slice of time.
-   *
-   * @param heldRowsMax of an epoch: beyond, a cut must come first. @throws StreamError as {@link Task.take} does
-   */
-  slice(heldRowsMax: number): Fed {
-    this.#heldRowsMax = heldRowsMax;
+  /** What waits is taken, for a slice of time. @throws StreamError as {@link Task.take} does */
+  slice({ heldRowsMax, epochMax, from }: SliceLimits): Fed {
+    // What a cut waits for is taken, however many rows it gives: they are held until that very cut.
+    this.#heldRowsMax = from === "all" ? heldRowsMax : Number.POSITIVE_INFINITY;
     this.#until = millis(this.#clock.now() + sliceMillis);
     this.#left = recordsBetweenLooks;
     this.#isOver = false;
+    if (this.#isHeldUp) return "held";
+    const most = from === "none" ? null : epochMax;
+    if (!this.#frames.give(most, this.#mayGoOn)) return this.#isHeldUp ? "held" : "more";
+    const takesRecords = from === "all" && !this.#channels.isBehind;
+    if (takesRecords) this.#giveRecords();
+    if (this.#isHeldUp) return "held";
+    return this.#isOver || (takesRecords && this.#isReading) ? "more" : "nothing left";
+  }
+
+  #giveRecords(): void {
     for (const reader of this.#readers) {
       for (const shard of reader.holding()) {
-        if (this.#isHeldUp) return "held";
+        if (this.#isHeldUp) return;
         if (!this.#isOver) reader.consume(shard, this.#take, this.#mayGoOn);
       }
     }
-    if (this.#isHeldUp) return "held";
-    return this.isHolding ? "more" : "nothing left";
+  }
+
+  /** A frame is taken in part: no cut may come (E3). */
+  get isMidFrame(): boolean {
+    return this.#frames.isBegun;
   }
 
   /** Records have been read that no operator has seen. */
   get isHolding(): boolean {
+    return this.#isReading || this.isMidFrame || this.#channels.inputs.some((input) => input.isHolding);
+  }
+
+  get #isReading(): boolean {
     return this.#readers.some((reader) => reader.holding().length > 0);
   }
 
   /** All is read, and nothing of it is under way. */
   get isIdle(): boolean {
-    return this.#readers.every((reader) => reader.idle) && !this.isHolding && this.#task.inFlight === 0;
+    const nothingComes = this.#readers.every((reader) => reader.idle) && this.#channels.isIdle;
+    return nothingComes && !this.isHolding && this.#task.inFlight === 0;
   }
 
-  /** Bounded input: all is processed. */
+  /** Bounded input: all that this task reads is processed. What comes by channels is drained at the last cut, which is aligned. */
   get isFinished(): boolean {
     return this.#readers.every((reader) => reader.finished) && this.#task.inFlight === 0;
   }
@@ -89,7 +121,7 @@ export class Feed {
   };
 
   get #isHeldUp(): boolean {
-    if (this.#task.isFull) return true;
+    if (this.#task.isFull || this.#channels.isPressed) return true;
     for (const output of this.#task.outputs.values()) if (isPressed(output, this.#heldRowsMax)) return true;
     return false;
   }

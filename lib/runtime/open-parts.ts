@@ -1,18 +1,23 @@
+import { storedExchange } from "../checkpoint/exchange.js";
 import type { Claim } from "../checkpoint/lease.js";
 import { repeat } from "../checkpoint/repeat.js";
 import { checkSameStream, describeStream } from "../checkpoint/streams.js";
 import { StreamError } from "../model/errors.js";
-import { type CheckpointId, type Millis, taskParts } from "../model/ids.js";
-import type { SourceTable } from "../model/shards.js";
+import type { CheckpointId, Millis } from "../model/ids.js";
+import { keyGroupAt, ownerOf } from "../model/key-ranges.js";
+import type { ShardEntry } from "../model/shards.js";
 import { encodeVersion } from "../model/versions.js";
+import { deadLetterSink } from "../pipeline/dead-letter.js";
 import type { Sink, SinkResources } from "../pipeline/sink.js";
 import type { World } from "../ports/world.js";
 import { Calls } from "./calls.js";
+import { Channels } from "./channels.js";
 import type { Identity } from "./cut.js";
 import { coordinatorOf, type Deployment, storeOf } from "./deployment.js";
 import type { GuardedWorld } from "./guard.js";
 import { Mailbox } from "./mailbox.js";
 import { type OpenedWriter, openOutputs } from "./outputs.js";
+import type { Place } from "./place.js";
 import type { RecordView } from "./record-view.js";
 import type { Start } from "./restore.js";
 import type { SessionEvent } from "./session.js";
@@ -25,24 +30,27 @@ export async function openParts(
   deployment: Deployment,
   guarded: GuardedWorld,
   claim: Claim,
+  place: Place,
   me: Identity,
   start: Start,
   deadline: Millis,
 ): Promise<SessionParts> {
   const { plan } = deployment;
   const store = storeOf(deployment, guarded.world);
-  const writers = openWriters(deployment, guarded.world, me);
+  const writers = openWriters(deployment, guarded.world, place, me);
+  const channels = new Channels(storedExchange(store), store.clock, place, { ...me, start });
   const mailbox = new Mailbox<SessionEvent>();
   const calls = new Calls(store.clock);
   const versionOf = (epoch: CheckpointId, seq: number) =>
     encodeVersion({ incarnation: me.incarnation, generation: me.generation, epoch, task: me.task, seq });
   const task = new Task(plan, {
+    part: { nodes: new Set(place.stage.nodes), edges: channels.outputs },
     outputs: openOutputs(plan, writers, { epoch: start.epoch, versionOf }),
     startCall: (call, timeoutMillis) => calls.start(call, timeoutMillis),
     wake: () => mailbox.post({ kind: "ready" }),
   });
   const onBad = (error: StreamError, record: RecordView) => task.refuse(error, record);
-  const readers = await openReaders(deployment, guarded.world, claim, start, onBad);
+  const readers = await openReaders(deployment, guarded.world, claim, place, start, onBad);
   for (const { writer } of writers.values()) await repeat(store.clock, () => writer.check());
   return {
     store,
@@ -51,7 +59,9 @@ export async function openParts(
     record: claim.record,
     settings: plan.settings,
     deadline,
+    place,
     task,
+    channels,
     calls,
     mailbox,
     readers,
@@ -61,15 +71,22 @@ export async function openParts(
   };
 }
 
-function openWriters(deployment: Deployment, world: World, me: Identity): ReadonlyMap<string, OpenedWriter> {
+/** Of the sinks that the task's stage runs, and of dead letters, which any task may have. */
+function openWriters(
+  deployment: Deployment,
+  world: World,
+  { stage: { sinks } }: Place,
+  me: Identity,
+): ReadonlyMap<string, OpenedWriter> {
   const { table, file } = deployment.bindings;
   const { tables, files, clock } = world;
   const bind: SinkResources["bind"] = (kind, logical) => (kind === "table" ? table(logical) : file(logical));
   return new Map(
-    [...deployment.plan.sinks].map(([name, sink]) => {
+    [...deployment.plan.sinks].flatMap(([name, sink]) => {
+      if (name !== deadLetterSink && !sinks.includes(name)) return [];
       const task = `${name}-${me.incarnation}-${me.task}-`;
       const stage = { task, session: `${task}${me.generation}-${me.session}` };
-      return [name, openWriter(sink, { tables, files, clock, bind, stage })];
+      return [[name, openWriter(sink, { tables, files, clock, bind, stage })] as const];
     }),
   );
 }
@@ -89,11 +106,14 @@ async function openReaders(
   deployment: Deployment,
   world: World,
   claim: Claim,
+  place: Place,
   start: Start,
   onBad: NonNullable<ReaderOptions["onBad"]>,
 ): Promise<ReadonlyMap<string, SourceReader>> {
   const readers = new Map<string, SourceReader>();
+  const owns = (entry: ShardEntry) => ownerOf(keyGroupAt(entry.hashKeys[0]), place.tasks) === place.index;
   for (const [name, source] of deployment.plan.sources) {
+    if (!place.stage.sources.includes(name)) continue;
     const context = { log: world.log, store: { clock: world.clock }, bindStream: deployment.bindings.stream };
     const found = await describeStream(context, name, source);
     const table = start.shards[name];
@@ -101,20 +121,17 @@ async function openReaders(
     // K3: a hand-over opens no generation, where this was seen.
     checkSameStream(table, found);
     const { generation } = claim.head;
-    const { index } = taskParts(claim.lease.task);
     const options = {
       name,
       stream: found.stream,
       source,
       retentionMillis: found.retentionMillis,
       generation,
-      producer: index,
+      producer: place.number,
+      owns,
       onBad,
     };
-    readers.set(name, new SourceReader(world.log, world.clock, options, ownShards(table)));
+    readers.set(name, new SourceReader(world.log, world.clock, options, table));
   }
   return readers;
 }
-
-/** K2 at parallelism 1: the one task owns every key group, so every shard's starting hash key lies in its range. */
-const ownShards = (table: SourceTable): SourceTable => table;

@@ -1,4 +1,3 @@
-import { StreamError } from "../model/errors.js";
 import type { CheckpointId } from "../model/ids.js";
 import type { Key } from "../model/keys.js";
 import type { Plan } from "../pipeline/plan.js";
@@ -41,7 +40,8 @@ export function openOutputs(
   const outputs = new Map<string, Output>();
   for (const [name, sink] of plan.sinks) {
     const opened = writers.get(name);
-    if (opened === undefined) throw new StreamError("bug", `sink "${name}" was not opened`);
+    // Another stage has it.
+    if (opened === undefined) continue;
     if (sink.delivery === "held") outputs.set(name, new HeldOutput(sink, nextSeq));
     else if (sink.delivery === "eager" && opened.delivery === "eager")
       outputs.set(name, new EagerOutput(name, sink, opened.writer, nextSeq, first));

@@ -17,10 +17,10 @@ export function progressOf(me: Identity, parts: SessionParts, feed: Feed, facts:
     session: me.session,
     at: now,
     ...facts,
-    changed: readers.some((reader) => reader.changed || reader.stale(now)),
+    changed: parts.channels.changed || readers.some((reader) => reader.changed || reader.stale(now)),
     behindMillis: Math.max(0, ...readers.map((reader) => reader.behindMillis)),
     pressed: feed.needsCut,
-    taken: {},
+    taken: parts.channels.taken(),
     sourcesFinished: feed.isFinished,
     handover: parts.deadline - now <= parts.settings.reserve,
   };

@@ -1,21 +1,27 @@
 import { loadBody } from "../checkpoint/bodies.js";
 import { shardsBefore } from "../checkpoint/fold.js";
+import { type Heir, type InheritedSnapshot, inherit } from "../checkpoint/inherit.js";
 import type { Claim } from "../checkpoint/lease.js";
 import { repeat } from "../checkpoint/repeat.js";
 import { type CheckpointStore, readAck, readManifest } from "../checkpoint/store.js";
-import type { Ack, Committable, Manifest } from "../model/checkpoints.js";
+import type { Ack, Committable, Manifest, Range } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
-import { type CheckpointId, checkpointId, type TaskId } from "../model/ids.js";
+import { type CheckpointId, checkpointId } from "../model/ids.js";
 import type { ShardTable } from "../model/shards.js";
-import type { SnapshotRef } from "../model/snapshots.js";
 
-/** What a session begins with. Hand-over and restore are the same code (N1): both start from an ack. */
+/** What a session begins with. Hand-over and restore are the same code (N1): both start from acks. */
 export interface Start {
   readonly epoch: CheckpointId;
-  readonly snapshot: SnapshotRef | null;
+  readonly snapshots: readonly InheritedSnapshot[];
   readonly shards: ShardTable;
-  /** C1: what the ack listed. */
+  /** C1: what the acks listed. */
   readonly committables: readonly Committable[];
+  /** C4: what any task of the checkpoint lists. Empty after a hand-over, which leaves nothing behind that is not listed. */
+  readonly listed: readonly Committable[];
+  /** E2, E3: frames that are still expected; of the own generation only after a hand-over. */
+  readonly ranges: readonly Range[];
+  /** By edge, the last frame of this task in this generation. */
+  readonly sent: Ack["sent"];
   readonly recordsIn: number;
   readonly recordsOut: number;
   readonly fromHandover: boolean;
@@ -26,7 +32,7 @@ export interface Start {
  *
  * @throws StreamError `corrupt`: something that the checkpoint needs is gone or changed (P3)
  */
-export async function readStart(store: CheckpointStore, claim: Claim): Promise<Start> {
+export async function readStart(store: CheckpointStore, claim: Claim, heir: Heir): Promise<Start> {
   const { head, record, lease } = claim;
   const base = head.completed === null ? null : await readManifest(store, head.incarnation, head.completed);
   if (lease.ack !== null) {
@@ -36,17 +42,20 @@ export async function readStart(store: CheckpointStore, claim: Claim): Promise<S
         "corrupt",
         `the ack of checkpoint ${lease.ack} of task ${lease.task} is gone, its lease names it (N1)`,
       );
-    return fromAck(store, ack, withPositions(shardsBefore(record, base), ack), true);
+    return fromAck(store, ack, withPositions(shardsBefore(record, base), ack));
   }
   const origin = record.origin === null ? null : await originOf(store, claim, base);
   if (origin === null) return { ...emptyStart, shards: shardsBefore(record, null) };
-  return fromAck(store, ackOf(origin, lease.task), shardsBefore(record, origin), false);
+  return fromOrigin(store, origin, heir, shardsBefore(record, origin));
 }
 
 const emptyStart = {
   epoch: checkpointId(0),
-  snapshot: null,
+  snapshots: [],
   committables: [],
+  listed: [],
+  ranges: [],
+  sent: {},
   recordsIn: 0,
   recordsOut: 0,
   fromHandover: false,
@@ -59,24 +68,47 @@ async function originOf(store: CheckpointStore, claim: Claim, completed: Manifes
   return readManifest(store, claim.head.incarnation, origin);
 }
 
-function ackOf(manifest: Manifest, task: TaskId): Ack {
-  const ack = manifest.tasks.find((candidate) => candidate.task === task);
-  if (ack === undefined)
-    throw new StreamError("corrupt", `checkpoint ${manifest.checkpointId} has no ack of task ${task}`);
-  return ack;
-}
-
-async function fromAck(store: CheckpointStore, ack: Ack, shards: ShardTable, fromHandover: boolean): Promise<Start> {
+/** N1: the task goes on as it stood at the cut. */
+async function fromAck(store: CheckpointStore, ack: Ack, shards: ShardTable): Promise<Start> {
   return {
     epoch: ack.checkpointId,
-    snapshot: ack.snapshot.base === null && ack.snapshot.deltas.length === 0 ? null : ack.snapshot,
+    snapshots: isEmpty(ack) ? [] : [{ ref: ack.snapshot, keyGroups: ack.keyGroups, isWhole: true }],
     shards,
     committables: await loadList(store, ack),
+    listed: [],
+    ranges: ack.expected,
+    sent: ack.sent,
     recordsIn: ack.figures.recordsIn,
     recordsOut: ack.figures.recordsOut,
-    fromHandover,
+    fromHandover: true,
   };
 }
+
+/** E4: every restore is a rescale. */
+async function fromOrigin(store: CheckpointStore, origin: Manifest, heir: Heir, shards: ShardTable): Promise<Start> {
+  const { snapshots, ranges, lists, figures } = inherit(origin, heir);
+  const listed = new Map(
+    await Promise.all(origin.tasks.map(async (ack) => [ack, await loadList(store, ack)] as const)),
+  );
+  const sum = (of: (ack: Ack) => number) => figures.reduce((total, ack) => total + of(ack), 0);
+  return {
+    epoch: origin.checkpointId,
+    snapshots,
+    shards,
+    committables: lists
+      .flatMap((ack) => listed.get(ack) ?? [])
+      .filter(({ sink }) => heir.sinks.includes(sink))
+      .toSorted((a, b) => a.checkpointId - b.checkpointId),
+    listed: [...listed.values()].flat(),
+    ranges,
+    sent: {},
+    recordsIn: sum((ack) => ack.figures.recordsIn),
+    recordsOut: sum((ack) => ack.figures.recordsOut),
+    fromHandover: false,
+  };
+}
+
+const isEmpty = ({ snapshot }: Ack): boolean => snapshot.base === null && snapshot.deltas.length === 0;
 
 async function loadList(store: CheckpointStore, ack: Ack): Promise<readonly Committable[]> {
   const stored = ack.committables;

@@ -3,13 +3,13 @@ import { repeat } from "../checkpoint/repeat.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
 import { asStreamError, keptMessage, StreamError } from "../model/errors.js";
 import type { Invocation } from "../model/head.js";
-import { type Millis, sessionId } from "../model/ids.js";
-import { keyGroupCount } from "../model/keys.js";
+import { type Millis, type SessionId, sessionId } from "../model/ids.js";
 import type { Identity } from "./cut.js";
 import { type Deployment, storeOf } from "./deployment.js";
 import { type GuardedWorld, guardWorld } from "./guard.js";
 import { openParts } from "./open-parts.js";
 import type { SessionEnding } from "./phase.js";
+import { placeOf } from "./place.js";
 import { readStart } from "./restore.js";
 import { Session } from "./session.js";
 
@@ -40,8 +40,7 @@ export async function runSession(
     const { functionVersion } = deployment;
     const claimed = await claimLease(store, invocation, { session, functionVersion, ...execution });
     if (claimed.kind === "refused") return claimed;
-    const me: Identity = { ...invocation, session, keyGroups: [0, keyGroupCount - 1] };
-    return await runClaimed(deployment, guarded, invocation, claimed.claim, me, execution.deadline);
+    return await runClaimed(deployment, guarded, invocation, claimed.claim, session, execution.deadline);
   } finally {
     guarded.end();
     await guarded.idle();
@@ -53,12 +52,12 @@ async function runClaimed(
   guarded: GuardedWorld,
   invocation: Invocation,
   claim: Claim,
-  me: Identity,
+  session: SessionId,
   deadline: Millis,
 ): Promise<SessionOutcome> {
   // What the session began ends before its lease is passed on (N4): its calls have a guard of their own.
   const inner = guardWorld(guarded.world);
-  const ended = await runToEnd(deployment, inner, claim, me, deadline);
+  const ended = await runToEnd(deployment, inner, invocation, claim, session, deadline);
   inner.end();
   await inner.idle();
   if (ended instanceof StreamError)
@@ -70,17 +69,20 @@ async function runClaimed(
 async function runToEnd(
   deployment: Deployment,
   guarded: GuardedWorld,
+  invocation: Invocation,
   claim: Claim,
-  me: Identity,
+  session: SessionId,
   deadline: Millis,
 ): Promise<SessionEnding | StreamError> {
   try {
-    const start = await readStart(storeOf(deployment, guarded.world), claim);
-    const parts = await openParts(deployment, guarded, claim, me, start, deadline);
-    const session = new Session(parts, me, start, claim.head);
+    const place = placeOf(deployment.plan, claim.record, invocation.task);
+    const me: Identity = { ...invocation, session, keyGroups: place.keyGroups };
+    const start = await readStart(storeOf(deployment, guarded.world), claim, place.heir);
+    const parts = await openParts(deployment, guarded, claim, place, me, start, deadline);
+    const running = new Session(parts, me, start, claim.head);
     try {
-      await session.restore(start);
-      return await session.run();
+      await running.restore(start);
+      return await running.run();
     } finally {
       // N4: calls of users, too, are ended before the session returns.
       await parts.calls.end();

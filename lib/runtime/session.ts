@@ -1,25 +1,23 @@
-import { coordinateInSession } from "../checkpoint/coordinator.js";
-import { cachedManifest } from "../checkpoint/facts.js";
-import { putProgress, readHead } from "../checkpoint/store.js";
+import { setMaxListeners } from "node:events";
 import type { Ack, Committable, Manifest, Pending } from "../model/checkpoints.js";
 import type { Head } from "../model/head.js";
-import { type CheckpointId, checkpointId, coordinatorTask, type Millis } from "../model/ids.js";
+import { type CheckpointId, checkpointId, type Millis } from "../model/ids.js";
 import type { SnapshotRef } from "../model/snapshots.js";
 import { nextSnapshotKind } from "../state/compaction.js";
-import { restoreInto } from "../state/snapshot-reader.js";
 import { Committer } from "./committer.js";
-import { acknowledge, type Cut, cutTask, type Identity, makeDurable, readRange } from "./cut.js";
+import { acknowledge, type Cut, cutTask, type Identity, makeDurable } from "./cut.js";
 import { Feed } from "./feed.js";
+import { lookAround, type Seen } from "./look.js";
 import type { Mailbox } from "./mailbox.js";
 import { afterCut, afterHead, ending, firstPhase, type Phase, type SessionEnding, untilLook } from "./phase.js";
 import { progressOf } from "./progress.js";
 import type { Start } from "./restore.js";
+import { restoreState, sweepStaged } from "./restore-state.js";
 import { type SessionParts, timeOf } from "./session-parts.js";
 
 /** What the activities of a session tell it. */
 export type SessionEvent =
-  | { readonly kind: "observed"; readonly head: Head; readonly manifest: Manifest | null }
-  | { readonly kind: "gone" }
+  | Seen
   /** A batch is there, or a call has its answer, or a sink has taken what waited, or the next slice may begin. */
   | { readonly kind: "ready" }
   | { readonly kind: "relieved" }
@@ -27,6 +25,9 @@ export type SessionEvent =
   | { readonly kind: "acked"; readonly ack: Ack; readonly prepared: readonly Committable[] }
   | { readonly kind: "committed" }
   | { readonly kind: "failed"; readonly error: unknown };
+
+/** E5: a producer reads no more while its slowest consumer is so many frames behind. */
+const windowFrames = 64;
 
 /** Every awake task reads the head once a second (B1). */
 export const pollMillis = 1_000;
@@ -60,12 +61,16 @@ export class Session {
   #recordsBefore: { readonly in: number; readonly out: number };
   #seq = 0;
   #idleSince: Millis | null = null;
+  /** E5: consumers are too far behind. */
+  #isStalled = false;
 
   constructor(parts: SessionParts, me: Identity, start: Start, head: Head) {
     this.#parts = parts;
+    // Every lane and every shard that waits listens to it: more than ten are no leak.
+    setMaxListeners(0, this.#stop.signal);
     this.#me = me;
     this.#mailbox = parts.mailbox;
-    this.#feed = new Feed(parts.task, parts.readers, parts.store.clock);
+    this.#feed = new Feed(parts.task, parts.readers, parts.channels, parts.store.clock);
     this.#head = head;
     this.#epoch = start.epoch;
     this.#acked = start.epoch;
@@ -74,19 +79,13 @@ export class Session {
     this.#phase = firstPhase(head, start.fromHandover ? start.epoch : null);
   }
 
-  /** C2: state, and what the completed checkpoint covers, before the first ack. C4: what a lineage that a restore has left lists as staged stays: it may be gone back to. */
+  /** C2: state, and what the completed checkpoint covers, before the first ack. */
   async restore(start: Start): Promise<void> {
-    const { store, task, record, writers } = this.#parts;
-    if (start.snapshot !== null) {
-      const { keyGroups } = this.#me;
-      this.#snapshot = await restoreInto(task.tables, start.snapshot, keyGroups, readRange(store), record.dropped);
-    }
+    this.#snapshot = await restoreState(this.#parts, start);
     for (let piece = this.#committer.next(this.#head); piece !== null; piece = this.#committer.next(this.#head)) {
       await piece;
     }
-    for (const [name, opened] of this.#head.left.length === 0 ? writers : []) {
-      if (opened.delivery === "two-phase") await opened.writer.sweep(this.#committer.stagedBy(name));
-    }
+    await sweepStaged(this.#parts, this.#head, start);
   }
 
   /** @throws StreamError what an activity or an operator failed with */
@@ -110,6 +109,7 @@ export class Session {
   #handle(event: Exclude<SessionEvent, { readonly kind: "gone" }>): void {
     switch (event.kind) {
       case "observed":
+        this.#isStalled = event.framesBehind > windowFrames;
         this.#observe(event.head, event.manifest);
         break;
       case "ready":
@@ -149,11 +149,11 @@ export class Session {
     if (this.#phase.kind === "running") {
       this.#parts.task.advance();
       const due = this.#due();
-      // B2: calls in flight are awaited; until then no record is taken.
-      if (due === null) this.#take();
-      else if (this.#parts.task.inFlight === 0) this.#cut(due);
+      if (due === null || !this.#mayCut(due)) this.#take(due);
+      else this.#cut(due);
     }
     if (this.#phase.kind === "running") this.#read();
+    for (const sent of this.#parts.channels.send(this.#stop.signal)) this.#spawn(sent.then(() => ({ kind: "ready" })));
     this.#relieve();
     this.#commit();
   }
@@ -164,11 +164,21 @@ export class Session {
     return pending !== null && pending.checkpointId > this.#epoch && !this.#ackUnderWay ? pending : null;
   }
 
-  #take(): void {
-    const { task, log, store } = this.#parts;
-    const fed = this.#feed.slice(this.#committer.rowsMax);
+  /** B2: calls in flight are awaited, frames are taken whole, and an aligned cut waits for what was sent before it. */
+  #mayCut(due: Pending): boolean {
+    const { task, channels } = this.#parts;
+    return task.inFlight === 0 && !this.#feed.isMidFrame && channels.mayCut(due);
+  }
+
+  /** @param due while it waits for what was sent before it, nothing else is taken; while it waits for calls alone, nothing at all */
+  #take(due: Pending | null): void {
+    const { task, log, store, channels, settings } = this.#parts;
+    const epochMax = channels.epochMax(this.#head, this.#epoch, due?.alignment ?? settings.alignment);
+    const waits = due !== null && channels.mayCut(due);
+    const from = this.#isStalled || waits ? "none" : due === null ? "all" : "frames";
+    const fed = this.#feed.slice({ heldRowsMax: this.#committer.rowsMax, epochMax, from });
     task.advance();
-    if (!this.#flowing && task.recordsIn > 0) {
+    if (!this.#flowing && (task.recordsIn > 0 || channels.changed)) {
       this.#flowing = true;
       log({ event: "flowing", generation: this.#me.generation, task: this.#me.task, session: this.#me.session });
     }
@@ -182,6 +192,10 @@ export class Session {
     for (const reader of this.#parts.readers.values()) {
       for (const read of reader.pump(this.#stop.signal)) this.#spawn(read.then(() => ({ kind: "ready" })));
     }
+    const { channels } = this.#parts;
+    for (const look of channels.pump(this.#stop.signal)) this.#spawn(look.then(() => ({ kind: "ready" })));
+    // B2: a frame of a checkpoint that this task has not heard of.
+    if (channels.hasNews(this.#head)) this.#nap.abort();
   }
 
   #relieve(): void {
@@ -202,10 +216,13 @@ export class Session {
   #cut(pending: Pending): void {
     const { task, readers, writers, store, log } = this.#parts;
     const kind = nextSnapshotKind(this.#snapshot, task.tables);
+    const channels = this.#parts.channels.cut(pending);
+    const { sent } = channels;
     const at = {
       checkpointId: pending.checkpointId,
       epoch: this.#epoch,
-      positions: Object.fromEntries([...readers].map(([name, reader]) => [name, reader.positions()])),
+      channels,
+      positions: Object.fromEntries([...readers].map(([name, reader]) => [name, reader.positions(sent)])),
       finished: this.#feed.isFinished,
       idle: this.#feed.isIdle,
       at: store.clock.now(),
@@ -240,29 +257,13 @@ export class Session {
     this.#nap.abort();
   }
 
-  /** Once a second: says how far the task is, lets the coordinator act, and reads the head with what it completed. */
+  /** Once a second, or when a checkpoint is heard of. */
   async #look(pause: number): Promise<SessionEvent> {
-    const { store, coordinator } = this.#parts;
+    const { store } = this.#parts;
     await store.clock.sleep(untilLook(pause, timeOf(this.#parts)), this.#nap.signal);
     if (this.#stop.signal.aborted) return { kind: "gone" };
     this.#nap = new AbortController();
-    const progress = this.#progress();
-    await putProgress(store, this.#me.incarnation, progress).catch(() => undefined);
-    const head = await (this.#me.task === coordinatorTask
-      ? coordinateInSession(coordinator, progress)
-      : readHead(store));
-    if (
-      head === null ||
-      head.value.generation !== this.#me.generation ||
-      head.value.incarnation !== this.#me.incarnation
-    )
-      return { kind: "gone" };
-    if (head.value.status === "failed") return { kind: "gone" };
-    return {
-      kind: "observed",
-      head: head.value,
-      manifest: await cachedManifest(store, coordinator.memory.facts, head.value),
-    };
+    return lookAround(this.#parts, this.#me, this.#progress());
   }
 
   #progress() {

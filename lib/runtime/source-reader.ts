@@ -8,7 +8,7 @@ import type { Clock } from "../ports/clock.js";
 import type { Log, LogLines, LogRecords } from "../ports/log.js";
 import type { Batch, Place } from "./batch.js";
 import { LineBatch } from "./line-batch.js";
-import { beginPast } from "./past-end.js";
+import { beginPast, endsWithin } from "./past-end.js";
 import { endReadTo, moved, openPosition, readToAfter, readToOf } from "./positions.js";
 import { RecordBatch } from "./record-batch.js";
 import { type RecordView, ShardView } from "./record-view.js";
@@ -37,8 +37,10 @@ export interface ReaderOptions {
   readonly source: Source<unknown>;
   readonly retentionMillis: number;
   readonly generation: Generation;
-  /** The index of this task among the source's readers: `finished` entries name it (K3). */
+  /** The number of this task in its generation: `finished` entries name it (K3). */
   readonly producer: number;
+  /** K2: which of the shards this task reads. Of the others it only sees who came out of whom. */
+  readonly owns: (entry: ShardEntry) => boolean;
   /** Gets the records that do not decode, instead of `take`; where it returns, the position moves behind them. Else they throw. */
   readonly onBad?: ((error: StreamError, record: RecordView) => void) | undefined;
 }
@@ -52,6 +54,10 @@ export class SourceReader {
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #shards = new Map<string, Shard>();
+  /** Shards that are open, and that other tasks read. */
+  #others: readonly string[] = [];
+  /** Shards of which a child is in, whoever reads it. */
+  #withChildren: ReadonlySet<string> = new Set();
   /** A record was taken, or a shard ended, since the last cut. */
   changed = false;
   /** Bounded input: finished shards whose children all begin past its end, so that those need not enter. */
@@ -68,8 +74,12 @@ export class SourceReader {
   /** K3: children that the completed manifest has let in begin; finished shards that it has dropped go. */
   enter(table: SourceTable): void {
     const listed = new Set(table.shards.map((entry) => entry.shardId));
+    this.#withChildren = new Set(table.shards.flatMap((entry) => entry.parents));
+    const isOther = (entry: ShardEntry) => !this.options.owns(entry) && entry.at.kind === "open";
+    this.#others = table.shards.filter(isOther).map((entry) => entry.shardId);
     for (const entry of table.shards) {
-      if (!this.#shards.has(entry.shardId)) this.#shards.set(entry.shardId, newShard(this.options.name, entry));
+      if (this.options.owns(entry) && !this.#shards.has(entry.shardId))
+        this.#shards.set(entry.shardId, newShard(this.options.name, entry));
     }
     for (const [shardId, shard] of this.#shards) {
       if (shard.entry.at.kind === "finished" && !listed.has(shardId)) this.#shards.delete(shardId);
@@ -100,8 +110,7 @@ export class SourceReader {
   async #lookForChildren(childless: string, signal: AbortSignal): Promise<string> {
     this.#listing = true;
     const listed = await repeat(this.#clock, () => this.#log.shards(this.options.stream));
-    const ended = [...this.#shards.values()].filter((shard) => shard.ended).map((shard) => shard.entry.shardId);
-    const past = beginPast(listed, ended);
+    const past = beginPast(listed, await this.#ended());
     const isPast = (parent: string) => {
       const children = listed.filter((shard) => shard.parents.includes(parent));
       return children.length > 0 && children.every((child) => past.has(child.shardId));
@@ -110,6 +119,17 @@ export class SourceReader {
     await this.#clock.sleep(listGapMillis, signal);
     this.#listing = false;
     return childless;
+  }
+
+  /** Shards in which the input ends: of its own it knows, those of other tasks are looked into. */
+  async #ended(): Promise<readonly string[]> {
+    const { stream, source } = this.options;
+    const { end } = source.config;
+    const ended = [...this.#shards.values()].filter((shard) => shard.ended).map((shard) => shard.entry.shardId);
+    for (const shardId of this.#others) {
+      if (end !== null && (await endsWithin(this.#log, stream, shardId, end))) ended.push(shardId);
+    }
+    return ended;
   }
 
   async #read(shard: Shard, signal: AbortSignal): Promise<string> {
@@ -172,12 +192,22 @@ export class SourceReader {
     shard.entry = { ...shard.entry, at: { kind: "finished", generation, producer, sent: {}, readTo } };
   }
 
-  /** For the ack: where every shard of this task stands. */
-  positions(): readonly { readonly shardId: string; readonly at: ShardEntry["at"] }[] {
+  /**
+   * For the ack: where every shard of this task stands.
+   *
+   * @param sent by this task up to the cut: a shard that it has read to its end says so (K3)
+   */
+  positions(
+    sent: Readonly<Record<string, number>>,
+  ): readonly { readonly shardId: string; readonly at: ShardEntry["at"] }[] {
     return [...this.#shards.values()]
       .map(entryOf)
-      .map(({ shardId, at }) => ({ shardId, at }))
+      .map(({ shardId, at }) => ({ shardId, at: at.kind === "finished" && this.#isOwnEnd(at) ? { ...at, sent } : at }))
       .sort((a, b) => (a.shardId < b.shardId ? -1 : 1));
+  }
+
+  #isOwnEnd({ generation, producer }: Extract<ShardEntry["at"], { readonly kind: "finished" }>): boolean {
+    return generation === this.options.generation && producer === this.options.producer;
   }
 
   /** All open shards are read to the tip, and none has ended whose children are not in. */
@@ -220,7 +250,7 @@ export class SourceReader {
   }
 
   #hasChildren(parent: Shard): boolean {
-    return [...this.#shards.values()].some((shard) => shard.entry.parents.includes(parent.entry.shardId));
+    return this.#withChildren.has(parent.entry.shardId);
   }
 
   #all(holds: (shard: Shard) => boolean): boolean {

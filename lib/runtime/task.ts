@@ -1,15 +1,27 @@
 import { StreamError } from "../model/errors.js";
+import type { Key } from "../model/keys.js";
 import { deadLetterSink } from "../pipeline/dead-letter.js";
 import { hasState, type Plan, type PlanNode } from "../pipeline/plan.js";
 import { createStateTable, type StateTable } from "../state/table.js";
 import type { Called } from "./calls.js";
-import { type Compiled, type CompiledStage, compilePlan, type StartCall, type Whereabouts } from "./compile.js";
+import {
+  type Compiled,
+  type CompiledStage,
+  compilePlan,
+  type EdgeTaker,
+  type Part,
+  type StartCall,
+  type Step,
+  type Whereabouts,
+  wholePlan,
+} from "./compile.js";
 import { keptOutputs, type RowTaker } from "./outputs.js";
 import { deadLetter, describeThrown, isRecordsFault, kindOfFailure } from "./quarantine.js";
 import type { RecordView } from "./record-view.js";
 
 /** What a task is put together with. */
 export interface TaskSurroundings<O extends RowTaker> {
+  readonly part: Part;
   readonly outputs: ReadonlyMap<string, O>;
   readonly startCall: StartCall;
   /** Told when a call has its answer: then {@link Task.advance} has something to do. */
@@ -39,20 +51,31 @@ export class Task<O extends RowTaker = RowTaker> {
   readonly #compiled: Compiled;
   readonly #deadLetters: RowTaker | null;
   /** What takes back the half-made changes of a record that is put aside. */
-  readonly #undoable: readonly RowTaker[];
+  readonly #undoable: readonly (RowTaker | EdgeTaker)[];
 
   constructor(plan: Plan, surroundings: TaskSurroundings<O>) {
+    const { part } = surroundings;
     this.outputs = surroundings.outputs;
     this.tables = plan.graph.nodes
       .filter(hasState)
+      .filter((node) => part.nodes.has(node.id))
       .map((node) =>
-        createStateTable(node.name, node.version, node.kind === "process" ? node.state : { value: { kind: "value" } }),
+        createStateTable(node.name, node.version, node.kind === "reduce" ? { value: { kind: "value" } } : node.state),
       );
     this.#deadLetters = this.outputs.get(deadLetterSink) ?? null;
-    this.#undoable = [...this.outputs].flatMap(([name, output]) => (name === deadLetterSink ? [] : [output]));
+    const outputs = [...this.outputs].flatMap(([name, output]) => (name === deadLetterSink ? [] : [output]));
+    this.#undoable = [...outputs, ...part.edges.values()];
     const { startCall, wake } = surroundings;
     const keepsData = this.#deadLetters === null ? "without data" : "with data";
-    const parts = { here: this.#here, tables: this.tables, outputs: this.outputs, startCall, wake, keepsData } as const;
+    const parts = {
+      part,
+      here: this.#here,
+      tables: this.tables,
+      outputs: this.outputs,
+      startCall,
+      wake,
+      keepsData,
+    } as const;
     this.#compiled = compilePlan(plan, parts);
   }
 
@@ -81,18 +104,32 @@ export class Task<O extends RowTaker = RowTaker> {
    * @throws StreamError `invalid`: a user function threw, and `onBadRecord` is "fail"; names the operator and the record's position, never its body
    */
   take(value: unknown, record: RecordView): void {
+    this.#enter(this.#compiled.entries.get(record.source), value, undefined, record);
+    this.recordsIn++;
+  }
+
+  /**
+   * Takes one record that came by an edge into its operator. It was counted where it was read.
+   *
+   * @param input which side of a `connect`; 0 where there is one. @throws StreamError as {@link take} does
+   */
+  takeFrom(edge: string, input: 0 | 1, key: Key, value: unknown, record: RecordView): void {
+    const step = this.#compiled.operators.get(edge)?.[input];
+    if (step === undefined) throw new StreamError("bug", `no operator takes input ${input} of edge "${edge}" here`);
+    this.#enter(step, value, key, record);
+  }
+
+  #enter(step: Step | undefined, value: unknown, key: Key | undefined, record: RecordView): void {
     this.#here.record = record;
-    const entry = this.#compiled.entries.get(record.source);
-    if (this.#deadLetters !== null) this.#attempt(this.#deadLetters, () => entry?.(value));
+    if (this.#deadLetters !== null) this.#attempt(this.#deadLetters, () => step?.(value, key));
     else {
       try {
-        entry?.(value);
+        step?.(value, key);
       } catch (error) {
         throw operatorError(this.#here.node, record, error);
       }
     }
     for (const { stage } of this.#compiled.stages) stage.call();
-    this.recordsIn++;
   }
 
   /** A record that does not decode. @throws StreamError the same, where `onBadRecord` is "fail" */
@@ -179,5 +216,5 @@ export function detachedTask(plan: Plan) {
   const startCall: StartCall = () => {
     throw new StreamError("bug", "a task without a session starts no call");
   };
-  return new Task(plan, { outputs: keptOutputs(plan), startCall, wake: () => undefined });
+  return new Task(plan, { part: wholePlan(plan), outputs: keptOutputs(plan), startCall, wake: () => undefined });
 }

@@ -3,6 +3,7 @@
  * port, source or sink must do.
  */
 export { blobsConformance } from "./conformance/blobs.js";
+export { exchangeConformance, type OpenExchange } from "./conformance/exchange.js";
 export { filesConformance, type OpenFiles } from "./conformance/files.js";
 export { type Arrived, functionsConformance, type OpenFunctions } from "./conformance/functions.js";
 export { keyedSinkConformance, type OpenKeyedSink } from "./conformance/keyed-sinks.js";

@@ -147,8 +147,8 @@ describe("commands", () => {
   });
 
   it("have all their options in the tables of docs/local-development.md", () => {
-    const [dev, checkpoints, verify, recover, cloud] = tables("docs/local-development.md", "option", "meaning");
-    const documented = Object.entries({ dev, checkpoints, verify, recover, cloud }).map(([command, found]) => {
+    const [dev, plan, checkpoints, verify, recover, cloud] = tables("docs/local-development.md", "option", "meaning");
+    const documented = Object.entries({ dev, plan, checkpoints, verify, recover, cloud }).map(([command, found]) => {
       if (found === undefined) throw new Error(`no table of options of "${command}"`);
       return [command, [...byName(found).keys()].map((option) => option.split(" ")[0]).sort()];
     });

@@ -618,8 +618,8 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "C4 a session sweeps what it has to commit",
-    file: "lib/runtime/session.ts",
-    find: "opened.writer.sweep(this.#committer.stagedBy(name))",
+    file: "lib/runtime/restore-state.ts",
+    find: "opened.writer.sweep(stagedOf(start.listed, name))",
     replace: "opened.writer.sweep([])",
     seed: 6,
   },

@@ -264,3 +264,104 @@ pipeline("files", { onBadRecord: "quarantine", deadLetters: fileSink({ folder: "
 pipeline("no-key", { onBadRecord: "quarantine", deadLetters: dynamoTable({ table: "dead", key: ["airport"] }) }, build);
 // @ts-expect-error its subSequenceNumber may be null
 sinkOf<{ subSequenceNumber: number }>() satisfies Sink<DeadLetter>;
+
+// Unions: of the types and of the sources; what is no stream is refused.
+declare const web: Stream<{ user: string; page: string }, { web: { user: string; page: string } }>;
+declare const mobile: Stream<{ user: string; screen: number }, { mobile: { user: string; screen: number } }>;
+const both = web.union(mobile);
+same<
+  typeof both,
+  Stream<
+    { user: string; page: string } | { user: string; screen: number },
+    { web: { user: string; page: string } } & { mobile: { user: string; screen: number } }
+  >
+>(true);
+const three = both.union(
+  incoming,
+  web.map((click) => click.page.length),
+);
+three.map((one) => {
+  same<typeof one, { user: string; page: string } | { user: string; screen: number } | string | number>(true);
+  return 1;
+});
+const twice = incoming.union(incoming);
+same<typeof twice, Stream<string, { in: string }>>(true);
+both.keyBy((click) => click.user).reduce("last", (_a, b) => b, { parallelism: 4 });
+// @ts-expect-error not all of them have a page
+both.map((click) => click.page);
+// @ts-expect-error a keyed stream is no stream
+web.union(airports);
+// @ts-expect-error text is no stream
+web.union("mobile");
+// @ts-expect-error a misspelt option
+airports.reduce("last", (_a, b) => b, { paralelism: 4 });
+const unitedPipeline = pipeline("union", {}, (flow) =>
+  flow
+    .from("a", kinesisSource({ stream: "a", codec: text }))
+    .union(flow.from("b", kinesisSource({ stream: "b", codec: json(Flight) })))
+    .to("out", sinkOf<string | Flown>()),
+);
+same<typeof unitedPipeline, Pipeline<{ a: string } & { b: Flown }, { out: string | Flown }>>(true);
+
+// Connect: two streams by keys of one type, rows of both functions; one that returns nothing adds none.
+const connected = web
+  .keyBy((click) => click.user)
+  .connect(mobile.keyBy((click) => click.user))
+  .process("join", {
+    version: 2,
+    parallelism: 2,
+    state: { page: value<string>(), screens: list<number>() },
+    onLeft(click, { key, state, position }) {
+      same<typeof click, { user: string; page: string }>(true);
+      same<typeof key, string>(true);
+      same<typeof position.shard, string>(true);
+      state.page.set(click.page);
+      if (click.page === "") return;
+      return { left: click.page };
+    },
+    *onRight(click, { key, state }) {
+      same<typeof click, { user: string; screen: number }>(true);
+      // @ts-expect-error the state holds texts
+      state.page.set(1);
+      // @ts-expect-error no such state
+      state.pages.get();
+      for (const screen of state.screens.get()) yield { right: screen, key };
+    },
+  });
+same<
+  typeof connected,
+  Stream<
+    { left: string } | { right: number; key: string },
+    { web: { user: string; page: string } } & { mobile: { user: string; screen: number } }
+  >
+>(true);
+const onlyLeft = web
+  .keyBy((click) => click.user)
+  .connect(mobile.keyBy((click) => click.user))
+  .process("rules", {
+    state: { screen: value(0) },
+    onLeft: (click, { state }) => [{ page: click.page, screen: state.screen.get() }],
+    onRight(click, { state }) {
+      state.screen.set(click.screen);
+    },
+  });
+onlyLeft.to("rows", sinkOf<{ page: string; screen: number }>());
+onlyLeft.map((row) => {
+  same<typeof row, { page: string; screen: number }>(true);
+  return 1;
+});
+// @ts-expect-error keys of two types
+web.keyBy((click) => click.user).connect(mobile.keyBy((click) => click.screen));
+// @ts-expect-error a stream without key
+web.keyBy((click) => click.user).connect(mobile);
+const late = web
+  .keyBy((click) => click.user)
+  .connect(mobile.keyBy((click) => click.user))
+  .process("late", { state: {}, onLeft: async (click) => click, onRight: () => {} });
+// @ts-expect-error a promise of a row is no row
+late.to("late", sinkOf<{ page: string }>());
+web
+  .keyBy((click) => click.user)
+  .connect(mobile.keyBy((click) => click.user))
+  // @ts-expect-error onRight is missing
+  .process("half", { state: {}, onLeft: (click) => click });

@@ -2,6 +2,7 @@ import { pipeline } from "tidemark";
 import type { PipelineOptions } from "../../lib/pipeline/options.js";
 import type { Flow } from "../../lib/pipeline/stream.js";
 import { Calls } from "../../lib/runtime/calls.js";
+import { wholePlan } from "../../lib/runtime/compile.js";
 import { keptOutputs } from "../../lib/runtime/outputs.js";
 import { Task } from "../../lib/runtime/task.js";
 import { virtualClock } from "./runtime-world.js";
@@ -53,6 +54,7 @@ export function asyncTask(build: (flow: Flow) => void, options: PipelineOptions 
   const calls = new Calls(clock);
   let wakes = 0;
   const task = new Task(plan, {
+    part: wholePlan(plan),
     outputs: keptOutputs(plan),
     startCall: (call, timeoutMillis) => calls.start(call, timeoutMillis),
     wake: () => {

@@ -169,7 +169,7 @@ describe("C3 the end", () => {
     [
       "C3 a lease released without committed is taken up again",
       facts({ head: { status: "stopping" }, leases: leases(free(0)) }),
-      { kind: "invoke", task: task0, leaseVersion: 3 },
+      { kind: "invoke", leases: [{ task: task0, leaseVersion: 3 }] },
     ],
     [
       "C3 nothing is triggered while it ends",
@@ -189,13 +189,13 @@ describe("R5 invocations that are lost", () => {
     [
       "R5 a lease free for 10 s is invoked with its version",
       facts({ leases: leases(free(since)) }),
-      { kind: "invoke", task: task0, leaseVersion: 3 },
+      { kind: "invoke", leases: [{ task: task0, leaseVersion: 3 }] },
     ],
     ["R5 a millisecond less: wait", facts({ leases: leases(free(since + 1)) }), nothing],
     [
       "R5 a lease that was never taken counts from the opening, with version 0",
       facts({ leases: new Map(), head: { openedAt: millis(since) } }),
-      { kind: "invoke", task: task0, leaseVersion: 0 },
+      { kind: "invoke", leases: [{ task: task0, leaseVersion: 0 }] },
     ],
     [
       "R5 never taken, opened just now: wait",
@@ -207,7 +207,7 @@ describe("R5 invocations that are lost", () => {
     [
       "R5 the second task alone",
       facts({ record: record({ stages: twoTasks }), leases: leases(held(), free(since)) }),
-      { kind: "invoke", task: taskId(0, 1), leaseVersion: 3 },
+      { kind: "invoke", leases: [{ task: taskId(0, 1), leaseVersion: 3 }] },
     ],
   ]);
 });

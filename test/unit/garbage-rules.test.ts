@@ -37,6 +37,7 @@ const stock = (over: Partial<Stock> = {}): Stock => ({
   leases: [],
   referenced: new Set(),
   acks: new Set(),
+  frames: { named: new Map(), frontiers: new Map() },
   ...over,
 });
 const prefix = incarnationPrefix("p", incarnation);

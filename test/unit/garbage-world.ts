@@ -34,11 +34,16 @@ import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import type { Random } from "../../lib/testing/seeded/random.js";
 import { ack, incarnation, manifest, now, pending, record, task0, task1 } from "./checkpoint-samples.js";
+import { acked, type Channel, placesOf, type Shape, stagesOf, trafficOf } from "./garbage-channels.js";
 
 /** What a session has in memory: it may ask for all of it until it is dead. */
-interface Life {
+export interface Life {
   readonly task: TaskId;
   readonly generation: Generation;
+  readonly channel: Channel | null;
+  readonly acks: Map<CheckpointId, Ack>;
+  /** The ack that its lease names. */
+  leased: CheckpointId | null;
   deadline: number;
   snapshot: SnapshotRef;
   committables: readonly Committable[];
@@ -54,15 +59,23 @@ const tasks = [task0, task1] as const;
  * The life of a pipeline, in the documents that it leaves: real names, real bytes, real transitions of the head; only the records are
  * missing. Removals may be cut off after any number of things.
  */
-export function garbageWorld(random: Random, retained: number) {
+export function garbageWorld(
+  random: Random,
+  retained: number,
+  { channels = false }: { readonly channels?: boolean } = {},
+) {
   const registers = memoryRegisters();
   const bucket = memoryBlobs();
   let at: number = now;
   let session = 0;
   let removalsLeft = Number.POSITIVE_INFINITY;
-  const spend = () => {
+  let isTorn = false;
+  /** A removal whose answer nobody hears any more may happen all the same, before or after others. */
+  const spend = async (remove: () => Promise<void>): Promise<void> => {
     removalsLeft--;
-    if (removalsLeft < 0) throw new Crash();
+    const isOver = removalsLeft < 0;
+    if (!isOver || (isTorn && random.chance(0.5))) await remove();
+    if (isOver) throw new Crash();
   };
   const clock = {
     now: () => millis(at),
@@ -77,20 +90,19 @@ export function garbageWorld(random: Random, retained: number) {
     blobs: {
       ...bucket.blobs,
       async remove(keys) {
-        for (const key of keys) {
-          spend();
-          await bucket.blobs.remove([key]);
-        }
+        for (const key of keys) await spend(() => bucket.blobs.remove([key]));
       },
     },
     registers: {
       ...registers.registers,
       async remove(key) {
-        spend();
-        await registers.registers.remove(key);
+        await spend(() => registers.registers.remove(key));
       },
     },
   };
+  const traffic = trafficOf(store, random);
+  const shape = (): Shape | null =>
+    channels ? { producers: random.between(1, 3), consumers: random.between(1, 3) } : null;
   let lives: Life[] = [];
   const zombies: Life[] = [];
   /** Written again by whoever completed them and slept for long. */
@@ -151,11 +163,13 @@ export function garbageWorld(random: Random, retained: number) {
       session: sessionId(`s${++session}`),
       snapshot: life.snapshot,
       committables: list,
+      ...acked(life.channel),
       // Some acks are too long for an item.
       positions: random.chance(0.15) ? { [text(random, 70_000)]: [] } : {},
     });
     await writeAck(store, incarnation, made);
     life.lastAck = id;
+    life.acks.set(id, made);
     return made;
   }
 
@@ -198,17 +212,23 @@ export function garbageWorld(random: Random, retained: number) {
     const place = `${life.generation}/${life.task}`;
     const version = leaseVersions.get(place) ?? null;
     await lease(life, version, ackId, holder);
+    life.leased = ackId;
     leaseVersions.set(place, (version ?? 0) + 1);
   }
 
-  async function start(generation: Generation, origin: CheckpointRef | null): Promise<void> {
+  async function start(generation: Generation, origin: CheckpointRef | null, shaped: Shape | null): Promise<void> {
     zombies.push(...lives);
     const from = origin === null ? null : await readerOf(store, (await read()).value)(origin);
-    lives = tasks.map((task) => {
+    const places =
+      shaped === null ? tasks.map((task) => ({ task, channel: null })) : placesOf(shaped, generation, from);
+    lives = places.map(({ task, channel }) => {
       const before = from?.tasks.find((one) => one.task === task);
       return {
         task,
         generation,
+        channel,
+        acks: new Map(),
+        leased: null,
         deadline: at + random.between(1, 15) * minute,
         snapshot: before?.snapshot ?? { format: 1, base: null, deltas: [] },
         committables: [],
@@ -232,7 +252,8 @@ export function garbageWorld(random: Random, retained: number) {
   }
 
   async function begin(): Promise<void> {
-    const generationRecord = await writeGenerationRecord(store, record());
+    const shaped = shape();
+    const generationRecord = await writeGenerationRecord(store, record(stagesOf(shaped)));
     const head = transitions.createHead(incarnation, {
       generationRecord,
       reason: "start",
@@ -241,7 +262,7 @@ export function garbageWorld(random: Random, retained: number) {
       failure: null,
     });
     await swapHead(store, null, head);
-    await start(head.generation, null);
+    await start(head.generation, null, shaped);
   }
 
   /** G3, R2. */
@@ -249,7 +270,9 @@ export function garbageWorld(random: Random, retained: number) {
     const { version, value } = await read();
     if (origin !== null) await checkRestorable(store, value, origin);
     const generation = transitions.nextGeneration(value);
-    const made = record({ generation, origin, shards: null, library: `${random.int(1_000)}` });
+    const shaped = shape();
+    const library = `${random.int(1_000)}`;
+    const made = record({ generation, origin, shards: null, library, ...stagesOf(shaped) });
     const generationRecord = await writeGenerationRecord(store, made);
     // A loser's record stays behind.
     if (random.chance(0.3)) await writeGenerationRecord(store, { ...made, library: "loser" });
@@ -260,7 +283,7 @@ export function garbageWorld(random: Random, retained: number) {
       now: millis(at),
       failure: null,
     });
-    if ((await swapHead(store, version, next)).kind === "swapped") await start(generation, origin);
+    if ((await swapHead(store, version, next)).kind === "swapped") await start(generation, origin, shaped);
   }
 
   const leaveBehind = async () => {
@@ -269,7 +292,11 @@ export function garbageWorld(random: Random, retained: number) {
   };
 
   /** B1 to B4, R1, R7; how it ends is drawn. */
-  async function checkpoint(ends: "complete" | "abort", savepoint: string | null): Promise<void> {
+  async function checkpoint(
+    ends: "complete" | "abort",
+    savepoint: string | null,
+    alignment: "aligned" | "unaligned" = "unaligned",
+  ): Promise<void> {
     const head = (await read()).value;
     const id = head.nextCheckpointId;
     commit(head);
@@ -277,8 +304,11 @@ export function garbageWorld(random: Random, retained: number) {
     if (!(await move((value) => (value.pending === null ? transitions.trigger(value, asked) : null)))) return;
     if (random.chance(0.1)) await leaveBehind();
     const acking = ends === "complete" ? lives : lives.filter(() => random.chance(0.5));
+    if (alignment === "aligned") traffic.drain(lives);
     const acks: Ack[] = [];
     for (const life of acking) acks.push(await cut(life, id));
+    // What is sent and taken after the cut is in no checkpoint.
+    if (channels && random.chance(0.7)) await traffic.flow(lives);
     if (ends === "abort") return void (await move((value) => transitions.abort(value, millis(at))));
     const { value } = await read();
     const made = manifest({
@@ -308,6 +338,8 @@ export function garbageWorld(random: Random, retained: number) {
 
   async function handOver(): Promise<void> {
     for (const life of lives) {
+      // N1: nothing was sent or taken after the ack.
+      if (traffic.moved(life)) continue;
       if (life.lastAck === null || !leaseVersions.has(`${life.generation}/${life.task}`)) continue;
       await setLease(life, life.lastAck, { kind: "free", since: millis(at) });
       life.deadline = at + 15 * minute;
@@ -333,6 +365,10 @@ export function garbageWorld(random: Random, retained: number) {
     checkpoint,
     handOver,
     leaveBehind,
+    traffic,
+    hasChannels: channels,
+    /** Frames come and go, those of sessions that should be dead too. */
+    flow: () => traffic.flow([...lives, ...zombies.filter((life) => life.deadline > at && random.chance(0.3))]),
     objects: () => [...bucket.all().keys()],
     items: () => registers.all().map(({ key }) => key.name),
     bucket,
@@ -363,8 +399,9 @@ export function garbageWorld(random: Random, retained: number) {
     },
     /** What the code says of it. */
     listed: async () => readRestorable(readerOf(store, (await read()).value), (await read()).value),
-    /** Cut off after so many removals; null: not at all. */
-    async collect(cutOff: number | null): Promise<boolean> {
+    /** Cut off after so many removals; null: not at all. Torn: some of those under way then happen, in whatever order. */
+    async collect(cutOff: number | null, ends: "clean" | "torn" = "clean"): Promise<boolean> {
+      isTorn = ends === "torn";
       removalsLeft = cutOff ?? Number.POSITIVE_INFINITY;
       try {
         return (await collect(store, { retained, deadline: millis(at + minute) })) !== null;

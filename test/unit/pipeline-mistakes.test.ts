@@ -232,12 +232,26 @@ describe("operators and their state", () => {
     expect(processed({ state: {}, onrecord: () => {} })).toContain('"onrecord" is not known');
   });
 
-  it("a version that is no whole number of 1 or more; a parallelism other than 1", () => {
+  it("a version that is no whole number of 1 or more; a parallelism that is none of 1 to 64", () => {
     for (const version of [0, -1, 1.5, Number.NaN, "1"]) {
       expect(processed({ version, state: {}, onRecord: () => {} })).toContain("version: must be a whole number");
     }
-    expect(processed({ parallelism: 2, state: {}, onRecord: () => {} })).toContain("only 1 is supported");
-    expect(processed({ parallelism: 0, state: {}, onRecord: () => {} })).toContain("must be a whole number from 1");
+    for (const parallelism of [0, 65, 1.5, "2", null]) {
+      expect(processed({ parallelism, state: {}, onRecord: () => {} })).toContain(
+        'operator "o": parallelism: must be a whole number from 1 to 64',
+      );
+    }
+    const reduced = (...options: unknown[]) =>
+      built((flow) =>
+        flow
+          .from("in", source)
+          .keyBy(String)
+          .reduce("r", Math.max, ...options)
+          .to("out", sink),
+      );
+    expect(reduced({ parallelism: 65 })).toContain('operator "r": parallelism: must be a whole number from 1 to 64');
+    expect(reduced({ paralelism: 2 })).toContain('operator "r": options: "paralelism" is not known');
+    expect(reduced(2)).toContain("must be an object with parallelism, not a number");
   });
 
   it("state that is missing, no declaration, or without a usable name", () => {
@@ -308,10 +322,10 @@ describe("options", () => {
     [{ parallelism: 0 }, "options.parallelism: must be a whole number from 1"],
     [{ parallelism: 1.5 }, "options.parallelism: must be a whole number"],
     [{ parallelism: "1" }, "options.parallelism: must be a whole number"],
-    [{ parallelism: 2 }, "only 1 is supported in this version"],
-    [{ checkpoint: { mode: "at-least-once" } }, '"at-least-once" is not supported in this version'],
+    [{ parallelism: 65 }, "options.parallelism: must be a whole number from 1 to 64, not 65"],
+    [{ checkpoint: { mode: "at-least-once", alignment: "aligned" } }, "leave one of them out"],
     [{ checkpoint: { mode: "exactly" } }, 'must be "exactly-once" or "at-least-once"'],
-    [{ checkpoint: { alignment: "aligned" } }, '"aligned" is not supported in this version'],
+    [{ checkpoint: { alignment: "at-least-once" } }, 'must be "unaligned" or "aligned"'],
     [{ onBadRecord: "skip" }, 'must be "fail" or "quarantine"'],
     [{ checkpoint: { interval: "10" } }, 'options.checkpoint.interval: "10" is not a duration'],
     [{ checkpoint: { interval: 10 } }, "options.checkpoint.interval: must be a duration"],

@@ -14,6 +14,7 @@ import {
 import { expect, it } from "vitest";
 import { canonicalJson } from "../../lib/model/canonical-json.js";
 import { sha256 } from "../../lib/model/sha256.js";
+import { inputsOf } from "../../lib/pipeline/plan.js";
 
 interface Flight {
   readonly origin: string;
@@ -103,6 +104,7 @@ it("functions, sources and sinks lie beside the graph, by node and by name", () 
 it("the defaults of all options, in milliseconds", () => {
   expect(flights().plan.settings).toEqual({
     parallelism: 1,
+    operatorParallelism: {},
     interval: 10_000,
     timeout: 30_000,
     minPause: 0,
@@ -119,7 +121,7 @@ it("the defaults of all options, in milliseconds", () => {
 
 it("options that are given take the place of the defaults", () => {
   const { settings } = flights({
-    parallelism: 1,
+    parallelism: 64,
     checkpoint: {
       interval: "1.5s",
       timeout: "20s",
@@ -127,21 +129,22 @@ it("options that are given take the place of the defaults", () => {
       tolerableFailures: 0,
       retained: 3,
       mode: "exactly-once",
-      alignment: "unaligned",
+      alignment: "aligned",
     },
     session: { reserve: "40s" },
     restart: { attempts: 2, window: "1h", initialDelay: "2s", maxDelay: "2s" },
     onBadRecord: "fail",
   }).plan;
   expect(settings).toEqual({
-    parallelism: 1,
+    parallelism: 64,
+    operatorParallelism: {},
     interval: 1_500,
     timeout: 20_000,
     minPause: 500,
     tolerableFailures: 0,
     retained: 3,
     mode: "exactly-once",
-    alignment: "unaligned",
+    alignment: "aligned",
     reserve: 40_000,
     restart: { attempts: 2, window: 3_600_000, initialDelay: 2_000, maxDelay: 2_000 },
     suspendAfter: null,
@@ -223,9 +226,9 @@ it("a stream may have several consumers; sources, operators and sinks have names
       keyed.process("other", { state: {}, onRecord: (airport) => ({ airport }) }).to("other", airports),
     ];
   });
-  const inputs = plan.graph.nodes.map((node) => (node.kind === "source" ? null : `${node.kind}<${node.input}`));
+  const inputs = plan.graph.nodes.map((node) => `${node.kind}<${inputsOf(node).join()}`);
   expect(inputs).toEqual([
-    null,
+    "source<",
     "keyBy<0",
     "reduce<1",
     "map<0",

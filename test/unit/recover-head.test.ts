@@ -1,5 +1,6 @@
 // R7: the bucket alone brings a lost head back.
 import { describe, expect, it } from "vitest";
+import { tasksOf } from "../../lib/checkpoint/fold.js";
 import { parseObjectKey } from "../../lib/checkpoint/names.js";
 import { planRecovery, type RecoverOptions, recover } from "../../lib/checkpoint/recover.js";
 import { readHead, swapDesired, writeMarker } from "../../lib/checkpoint/store.js";
@@ -8,6 +9,7 @@ import { checkpointId, generation } from "../../lib/model/ids.js";
 import { sha256 } from "../../lib/model/sha256.js";
 import { type Random, randomOf } from "../../lib/testing/seeded/random.js";
 import { desired, incarnation, record } from "./checkpoint-samples.js";
+import { expectedBy, type PutFrame } from "./garbage-channels.js";
 import { type GarbageWorld, garbageWorld } from "./garbage-world.js";
 
 const options = (over: Partial<RecoverOptions> = {}): RecoverOptions => ({
@@ -219,6 +221,156 @@ describe("R7 what is refused", () => {
     await other.bucket.blobs.put(marker[4] ?? "", other.bucket.all().get(marker[3] ?? "") ?? Buffer.of());
     await refused(other, {}, "corrupt", /its marker .* names 4/);
   });
+});
+
+describe("R7 E3 frames on their way between tasks", () => {
+  /** Checkpoints 1 to 5: the last ones, but for the third, leave frames to be taken. */
+  async function onTheWay(seed: string) {
+    const world = garbageWorld(randomOf(seed), 10, { channels: true });
+    await world.begin();
+    for (let id = 1; id <= 5; id++) {
+      await world.flow();
+      await world.flow();
+      await world.checkpoint("complete", null, id === 3 ? "aligned" : "unaligned");
+    }
+    const notes = world.registers.all().filter(({ key }) => key.name.startsWith("note/"));
+    const inFlight = new Map<number, readonly PutFrame[]>();
+    for (const { ref, manifest } of await world.restorable()) {
+      const frames = world.traffic.within(expectedBy(manifest)).map((frame) => [frame.note, frame] as const);
+      inFlight.set(ref.checkpointId, [...new Map(frames).values()]);
+    }
+    expect([3, 4, 5].map((id) => inFlight.get(id)?.length ?? 0)).toEqual([0, expect.any(Number), expect.any(Number)]);
+    expect(inFlight.get(5)?.length).toBeGreaterThan(1);
+    return {
+      ...world,
+      inFlight: (id: number) => inFlight.get(id) ?? [],
+      bringBack: async (names: readonly string[]) => {
+        for (const { key, register } of notes)
+          if (names.includes(key.name)) await world.registers.registers.put(key, register.body);
+      },
+    };
+  }
+  const failure = async (world: GarbageWorld, over: Partial<RecoverOptions> = {}) => {
+    const before = [world.objects(), JSON.stringify(world.registers.all())];
+    const error = await planRecovery(world.store, options(over)).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(StreamError);
+    expect([world.objects(), JSON.stringify(world.registers.all())]).toEqual(before);
+    return error as StreamError;
+  };
+
+  it("R7 E3 without their notes the newest is refused, whatever else is whole: what is missing, and what to do", async () => {
+    const world = await onTheWay("in flight");
+    await loseTable(world);
+    const { kind, message } = await failure(world);
+    const count = world.inFlight(5).length;
+    expect(kind).toBe("corrupt");
+    expect(message).toMatch(
+      new RegExp(`newest complete checkpoint of pipeline "p", 5, cannot be restored from the bucket alone: ${count} `),
+    );
+    expect(message).toMatch(
+      /were on the way.*in the table alone \(items "note\/0a0b0c0d0e0f\/…"\).*point-in-time.*--checkpoint \(whole are: 3/,
+    );
+    expect((await failure(world, { checkpoint: 5 })).message).toMatch(/checkpoint 5 .* these can: 3/);
+  });
+
+  it("R7 E3 a person may go on from an older one with nothing on the way, and is told what is left behind", async () => {
+    const world = await onTheWay("in flight");
+    await loseTable(world);
+    const plan = await planRecovery(world.store, options({ checkpoint: 3 }));
+    expect(plan.notes).toContainEqual(expect.stringMatching(/checkpoint 5 is not whole: \d+ frames were on the way/));
+    const head = await recover(world.store, plan);
+    expect(head).toMatchObject({ completed: { checkpointId: 3 }, nextCheckpointId: 6 });
+    await world.open(head.completed);
+    await world.flow();
+    await world.checkpoint("complete", null);
+    const [newest] = await world.restorable();
+    expect(newest?.ref.checkpointId).toBe(6);
+    expect((await world.verify(newest?.ref ?? plan.completed)).problems).toEqual([]);
+  });
+
+  it("R7 E3 where the table has them still, or again, nothing is lost", async () => {
+    for (const lose of ["the head", "all but the notes"]) {
+      const world = await onTheWay(lose);
+      const before = (await world.read()).value;
+      if (lose === "the head") await world.registers.registers.remove({ group: "p", name: "head" });
+      else {
+        await loseTable(world);
+        await world.bringBack(world.inFlight(5).map(({ note }) => note));
+      }
+      const plan = await planRecovery(world.store, options());
+      expect(plan.completed).toEqual(before.completed);
+      await recover(world.store, plan);
+      expect((await world.verify(plan.completed)).problems).toEqual([]);
+      for (let i = 0; i < 4; i++) {
+        world.pass(40 * 60_000);
+        await world.collect(null);
+      }
+      expect(await world.verify(plan.completed)).toMatchObject({ problems: [], frames: world.inFlight(5).length });
+    }
+  });
+
+  it("R7 E3 all of them must be there, and their frames", async () => {
+    const world = await onTheWay("some of them");
+    await loseTable(world);
+    const [one, ...others] = world.inFlight(5);
+    await world.bringBack(others.map(({ note }) => note));
+    expect((await failure(world)).message).toMatch(/alone: 1 frame was on the way/);
+    await world.bringBack([one?.note ?? ""]);
+    const object = world.inFlight(5).find((frame) => frame.object !== null)?.object ?? "";
+    const bytes = world.bucket.all().get(object) ?? new Uint8Array();
+    await world.bucket.blobs.remove([object]);
+    expect((await failure(world)).message).toMatch(`is not whole: ${object} is gone, which has edge "count"`);
+    await world.bucket.blobs.put(object, bytes);
+    await world.registers.registers.put({ group: "p", name: one?.note ?? "" }, '{"format":1}');
+    expect((await failure(world)).message).toMatch(/is not whole: .*note\/.* is not what was written/);
+  });
+
+  it("R7 E3 without any that is whole it says so", async () => {
+    const world = garbageWorld(randomOf("nothing whole"), 10, { channels: true });
+    await world.begin();
+    await world.flow();
+    await world.flow();
+    await world.checkpoint("complete", null);
+    await loseTable(world);
+    expect((await failure(world)).message).toMatch(/whole are: none/);
+  });
+
+  it("R7 without any record the stages are those that its tasks tell of", async () => {
+    const world = await onTheWay("stages");
+    await world.checkpoint("complete", null, "aligned");
+    const tasks = (await world.restorable())[0]?.manifest.tasks.map(({ task }) => task) ?? [];
+    await loseTable(world);
+    await world.bucket.blobs.remove(world.objects().filter((key) => key.includes("/generation-")));
+    const { record: found } = await planRecovery(world.store, options());
+    expect(tasksOf(found)).toEqual(tasks);
+    expect(found.stages).toHaveLength(2);
+  });
+
+  it.each(Array.from({ length: 10 }, (_, n) => `recover frames ${n}`))(
+    "R7 E3 %s: what can be gone on from is exactly what had nothing on the way",
+    async (seed) => {
+      const random = randomOf(seed);
+      const world = garbageWorld(random, random.pick([4, 30]), { channels: true });
+      await world.begin();
+      for (let i = 0; i < 30; i++) {
+        await world.flow();
+        if (random.chance(0.4)) await world.checkpoint("complete", null, random.pick(["aligned", "unaligned"]));
+        else await live(world, random);
+      }
+      await world.checkpoint("complete", null, "aligned");
+      const restorable = await world.restorable();
+      await loseTable(world);
+      const plan = await planRecovery(world.store, options());
+      expect(plan.completed).toEqual(restorable[0]?.ref);
+      for (const { ref, manifest } of restorable) {
+        const going = planRecovery(world.store, options({ checkpoint: ref.checkpointId }));
+        if (expectedBy(manifest).length === 0) expect((await going).completed).toEqual(ref);
+        else await expect(going).rejects.toThrow(/cannot be gone on from/);
+      }
+      await recover(world.store, plan);
+      for (const { ref } of await world.listed()) expect((await world.verify(ref)).problems).toEqual([]);
+    },
+  );
 });
 
 describe("R5 carrying it out", () => {

@@ -40,6 +40,7 @@ const at = {
   checkpointId: checkpointId(2),
   epoch: checkpointId(1),
   positions: {},
+  channels: { sent: {}, expected: [], durable: Promise.resolve() },
   finished: false,
   idle: true,
   recordsIn: 4,
@@ -253,7 +254,8 @@ describe("C1 an ack lists all that is not committed", () => {
       lease: lease({ kind: "free", since: now }, { ack: at.checkpointId }),
       version: 1,
     };
-    return { store, bucket, ack, committables, start: () => readStart(store, claim) };
+    const heir = { stage: 0, index: 0, tasks: 1, operators: [], sinks: ["out"], stages: 1 };
+    return { store, bucket, ack, committables, start: () => readStart(store, claim, heir) };
   };
 
   it("C1 a short list is part of it, oldest first, and comes back as it was", async () => {

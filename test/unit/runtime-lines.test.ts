@@ -26,7 +26,15 @@ async function fileOf(content: string | Uint8Array) {
       shards: [{ shardId: "lines", parents: [], hashKeys: ["0", "9"], at }],
     };
     const retentionMillis = Number.POSITIVE_INFINITY;
-    const options = { name: "in", stream: path, source, retentionMillis, generation: generation(1), producer: 0 };
+    const options = {
+      name: "in",
+      stream: path,
+      source,
+      retentionMillis,
+      generation: generation(1),
+      producer: 0,
+      owns: () => true,
+    };
     const reader = new SourceReader(fileLog(files), clock, { ...options, ...reads }, table);
     const taken: (readonly [unknown, string])[] = [];
     const take = (value: unknown, record: RecordView) => taken.push([value, record.sequenceNumber]);
@@ -41,7 +49,7 @@ async function fileOf(content: string | Uint8Array) {
       }
       return taken;
     };
-    const at_ = (): At => reader.positions()[0]?.at ?? horizon;
+    const at_ = (): At => reader.positions({})[0]?.at ?? horizon;
     return { reader, taken, consume, hold, toEnd, at: at_ };
   };
   return { files, clock, reading };

@@ -86,6 +86,7 @@ export function reading(
     retentionMillis: day,
     generation: generation(3),
     producer: 2,
+    owns: () => true,
     ...reads,
   };
   const reader = new SourceReader(log, clock, options, table);
@@ -126,7 +127,7 @@ export function reading(
   };
   const bodies = () => taken.map(({ body }) => body);
   const positions = (): Record<string, At> =>
-    Object.fromEntries(reader.positions().map(({ shardId, at }) => [shardId, at]));
+    Object.fromEntries(reader.positions({}).map(({ shardId, at }) => [shardId, at]));
   return { reader, pump, held, consume, step, until, taken, bodies, positions };
 }
 

@@ -7,10 +7,12 @@ import { readManifest, writeManifest } from "../../lib/checkpoint/store.js";
 import { problemsMax } from "../../lib/checkpoint/verify.js";
 import { verifiedText } from "../../lib/cli/verify.js";
 import type { Manifest } from "../../lib/model/checkpoints.js";
+import type { Note } from "../../lib/model/frames.js";
 import { checkpointId } from "../../lib/model/ids.js";
 import { sha256 } from "../../lib/model/sha256.js";
 import { randomOf } from "../../lib/testing/seeded/random.js";
 import { incarnation } from "./checkpoint-samples.js";
+import { expectedBy } from "./garbage-channels.js";
 import { garbageWorld, verifyWhole } from "./garbage-world.js";
 
 /** A pipeline with some checkpoints, the last of which has a base, deltas, output and a list of it. */
@@ -175,6 +177,106 @@ describe("P3 bytes that have their hash, and are no checkpoint all the same", ()
     const verified = await world.verify(ref);
     expect([verified.problems.length, verified.problemCount]).toEqual([problemsMax, problemsMax + 5]);
     expect(verifiedText(verified)).toMatch(/is NOT what was written: 25 problems\n[\s\S]*and 5 more\n/);
+  });
+});
+
+describe("E3 frames on their way between tasks", () => {
+  /** A checkpoint that leaves frames of each kind to be taken: in their notes, in the bucket, without records. */
+  async function onTheWay() {
+    const random = randomOf("verify frames");
+    const world = garbageWorld(random, 10, { channels: true });
+    await world.begin();
+    for (let i = 0; i < 6; i++) {
+      await world.flow();
+      await world.checkpoint("complete", null);
+    }
+    await world.open((await world.read()).value.completed);
+    for (let i = 0; i < 3; i++) await world.flow();
+    await world.checkpoint("complete", null);
+    const [last] = await world.restorable();
+    if (last === undefined) throw new Error("nothing is complete");
+    const named = new Map(world.traffic.within(expectedBy(last.manifest)).map((frame) => [frame.note, frame]));
+    const note = async (name: string) => (await world.registers.registers.read({ group: "p", name }))?.body ?? "";
+    return { ...world, ...last, named: [...named.values()], note };
+  }
+  const bodyOf = (text: string) => (JSON.parse(text) as Note).body;
+
+  it("E3 P3 each is read once, with its slices, whoever expects it", async () => {
+    const world = await onTheWay();
+    const bodies = await Promise.all(world.named.map(async ({ note }) => bodyOf(await world.note(note))));
+    const full = bodies.filter((body) => body !== null);
+    expect(new Set(bodies.map((body) => body?.kind))).toEqual(new Set(["object", "inline", undefined]));
+    expect(new Set(world.named.map(({ generation }) => generation)).size).toBe(2);
+    const ranges = expectedBy(world.manifest);
+    expect(ranges.reduce((sum, { from, to }) => sum + to - from + 1, 0)).toBeGreaterThan(world.named.length);
+    const verified = await world.verify(world.ref);
+    expect(verified).toMatchObject({ frames: world.named.length, problems: [] });
+    const others = await verifyWhole(
+      world.store,
+      await writeManifest(world.store, {
+        ...world.manifest,
+        tasks: world.manifest.tasks.map((ack) => ({ ...ack, expected: [] })),
+      }),
+    );
+    expect(verified.slices - others.slices).toBe(2 * full.length);
+    expect(verified.objects - others.objects).toBe(full.length);
+  });
+
+  it("P3 one whose note or body is gone, changed, cut short or another's is found, by its name, and nothing else is", async () => {
+    const world = await onTheWay();
+    const problemsOf = async () => (await world.verify(world.ref)).problems;
+    for (const { note, object, n } of world.named) {
+      const at = { group: "p", name: note };
+      const before = await world.note(note);
+      const body = bodyOf(before);
+      const changes: (string | null)[] = [null, "{", before.replace(`"n":${n}`, `"n":${n + 1}`)];
+      if (body !== null) changes.push(before.replace(/"records":4,/, '"records":5,'));
+      if (body !== null) changes.push(before.replace(/"offset":0/, '"offset":1'));
+      if (body !== null) changes.push(before.replace(body.sha256, sha256("other")));
+      for (const change of changes) {
+        expect(change).not.toBe(before);
+        if (change === null) await world.registers.registers.remove(at);
+        else await world.registers.registers.put(at, change);
+        expect(await problemsOf(), `${change}`).toEqual([
+          expect.stringMatching(change === null ? `frame ${n}: gone, for the table has no note` : note),
+        ]);
+        await world.registers.registers.put(at, before);
+      }
+      if (object === null) continue;
+      const bytes = world.bucket.all().get(object) ?? new Uint8Array();
+      await world.bucket.blobs.remove([object]);
+      expect(await problemsOf()).toEqual([expect.stringMatching(`${note}.*${object} is gone`)]);
+      for (const changed of [bytes.subarray(1), bytes.map((byte, i) => (i === 17 ? byte ^ 4 : byte))]) {
+        await world.bucket.blobs.put(object, changed);
+        expect(await problemsOf()).toEqual([expect.stringMatching(`${note}.*${object} has `)]);
+      }
+      await world.bucket.blobs.put(object, bytes);
+    }
+    expect(await problemsOf()).toEqual([]);
+  });
+
+  it("E3 a stretch of missing ones is one problem; what no range names is not asked for", async () => {
+    const world = await onTheWay();
+    const named = new Set(world.named.map(({ note }) => note));
+    const others = [...world.traffic.frames.values()].filter(({ note }) => !named.has(note));
+    expect(others.length).toBeGreaterThan(5);
+    for (const { note: name } of others) await world.registers.registers.remove({ group: "p", name });
+    expect((await world.verify(world.ref)).problems).toEqual([]);
+    for (const name of named) await world.registers.registers.remove({ group: "p", name });
+    const { problems, frames } = await world.verify(world.ref);
+    expect(frames).toBe(0);
+    expect(problems.length).toBeLessThan(named.size);
+    expect(problems.join("\n")).toMatch(/edge "count", producer \d of generation \d, frames \d+ to \d+: gone/);
+  });
+
+  it("E3 a range without an end that no checkpoint could close", async () => {
+    const world = await onTheWay();
+    const tasks = world.manifest.tasks.map((ack) => ({
+      ...ack,
+      expected: ack.expected.map((range) => ({ ...range, producer: 9, to: null })),
+    }));
+    const ref = await writeManifest(world.store, { ...world.manifest, tasks });
+    expect((await world.verify(ref)).problems).toEqual([expect.stringMatching(/frames without end.*\(E3\)/)]);
   });
 });
 

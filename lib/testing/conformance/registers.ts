@@ -27,6 +27,7 @@ export function registersConformance(test: Test, open: () => Promise<OpenRegiste
   swaps(it);
   races(it);
   lists(it);
+  pages(it);
   others(it);
 }
 
@@ -143,6 +144,54 @@ function lists(it: It): void {
       names,
     );
     assert.ok(found.every((entry) => entry.register.body === body));
+  });
+}
+
+function pages(it: It): void {
+  const names = Array.from({ length: 12 }, (_, index) => `note/${String(index).padStart(3, "0")}`);
+  const namesOf = (found: readonly { readonly name: string }[]) => found.map(({ name }) => name);
+
+  it("a page holds the first names from one on, at most so many", async ({ registers, group, key }) => {
+    for (const name of [...names].reverse()) await registers.swap(key(name), null, `body of ${name}`);
+    for (const name of ["note", "note.", "note0", "notes/001"]) await registers.swap(key(name), null, "another");
+    const page = async (from: string, limit: number) => namesOf(await registers.list(group, "note/", { from, limit }));
+    assert.deepEqual(await page("note/003", 2), ["note/003", "note/004"]);
+    assert.deepEqual(await page("note/003", 1), ["note/003"]);
+    assert.deepEqual(await page("note/", 3), names.slice(0, 3));
+    assert.deepEqual(await page("note/009", 10), names.slice(9));
+    assert.deepEqual(await page("note/0", 100), names);
+    assert.deepEqual(await page("note/0035", 1), ["note/004"]);
+    assert.deepEqual(await page("note/012", 10), []);
+    const [first] = await registers.list(group, "note/", { from: "note/007", limit: 1 });
+    assert.deepEqual(first, { name: "note/007", register: { version: 1, body: "body of note/007" } });
+  });
+
+  it("pages of all names, one behind the other, are the list", async ({ registers, group, key }) => {
+    const all = ["a", "b/1", "b/é", "b/\u{ff5e}", "b/\u{1f600}", "c"];
+    for (const name of all) await registers.swap(key(name), null, name);
+    const found: string[] = [];
+    for (let from = ""; ; from = `${found.at(-1)}\u0001`) {
+      const page = namesOf(await registers.list(group, "", { from, limit: 2 }));
+      found.push(...page);
+      if (page.length < 2) break;
+    }
+    assert.deepEqual(found, all);
+    assert.deepEqual(namesOf(await registers.list(group, "b/", { from: "b/é", limit: 9 })), all.slice(2, 5));
+  });
+
+  it("a page of several megabytes is whole", async ({ registers, group, key }) => {
+    const body = "x".repeat(250_000);
+    for (const name of names) await registers.swap(key(name), null, body);
+    const found = await registers.list(group, "note/", { from: "note/001", limit: 7 });
+    assert.deepEqual(namesOf(found), names.slice(1, 8));
+    assert.ok(found.every((entry) => entry.register.body === body));
+  });
+
+  it("a page sees every write that was answered before it", async ({ registers, group, key }) => {
+    for (const name of names) {
+      await registers.swap(key(name), null, name);
+      assert.deepEqual(namesOf(await registers.list(group, "note/", { from: name, limit: 2 })), [name]);
+    }
   });
 }
 

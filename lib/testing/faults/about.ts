@@ -1,6 +1,6 @@
 import { canonicalJson } from "../../model/canonical-json.js";
 import type { Invocation, SupervisorCall } from "../../model/head.js";
-import type { RegisterKey } from "../../ports/registers.js";
+import type { RegisterKey, RegisterPage } from "../../ports/registers.js";
 import type { TablePut } from "../../ports/tables.js";
 
 type Arguments = readonly unknown[];
@@ -15,7 +15,7 @@ const abouts: Readonly<Record<string, (args: Arguments) => string>> = {
   "registers.swap": ([key, expected, body]) =>
     `${nameOf(key)} from v${expected ?? 0}: ${aboutBody((key as RegisterKey).name, String(body))}`,
   "registers.put": ([key]) => nameOf(key),
-  "registers.list": ([, prefix]) => short(String(prefix)),
+  "registers.list": ([, prefix, page]) => aboutList(String(prefix), page as RegisterPage | undefined),
   "registers.remove": ([key]) => nameOf(key),
   "log.cursor": ([, shardId, start]) => `${lastTwo(shardId)} ${canonicalJson(start)}`,
   "log.read": ([, cursor]) => aboutCursor(String(cursor)),
@@ -34,6 +34,9 @@ export function aboutCall(name: string, args: Arguments): string {
   const [first] = args;
   return short(typeof first === "string" ? first : (JSON.stringify(first) ?? ""));
 }
+
+const aboutList = (prefix: string, page: RegisterPage | undefined): string =>
+  page === undefined ? short(prefix) : `${short(page.from)}, at most ${page.limit}`;
 
 function aboutBody(name: string, body: string): string {
   const isDocument = name === "head" || name === "desired" || name.startsWith("lease/");

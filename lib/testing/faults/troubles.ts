@@ -12,7 +12,7 @@ export function retriedSwaps(registers: Registers, venue: Venue): Registers {
       return { kind: "conflict", current: await registers.read(key) };
     },
     put: (key, body) => registers.put(key, body),
-    list: (group, prefix) => registers.list(group, prefix),
+    list: (group, prefix, page) => registers.list(group, prefix, page),
     remove: (key) => registers.remove(key),
   };
 }

@@ -22,8 +22,11 @@ export function memoryRegisters(): MemoryRegisters {
   };
   const set = (key: RegisterKey, version: number, body: string) => group(key.group).set(key.name, { version, body });
   const current = (key: RegisterKey): Register | null => groups.get(key.group)?.get(key.name) ?? null;
-  const list = (name: string) =>
-    [...group(name)].sort(([a], [b]) => byteOrder(a, b)).map(([key, register]) => ({ name: key, register }));
+  const list = (name: string, { prefix = "", from = "" } = {}) =>
+    [...group(name)]
+      .filter(([key]) => key.startsWith(prefix) && (from === "" || byteOrder(key, from) >= 0))
+      .sort(([a], [b]) => byteOrder(a, b))
+      .map(([key, register]) => ({ name: key, register }));
 
   return {
     registers: {
@@ -39,7 +42,7 @@ export function memoryRegisters(): MemoryRegisters {
         checkBody(key, body);
         set(key, (current(key)?.version ?? 0) + 1, body);
       },
-      list: async (name, prefix) => list(name).filter((entry) => entry.name.startsWith(prefix)),
+      list: async (name, prefix, page) => list(name, { prefix, from: page?.from ?? "" }).slice(0, page?.limit),
       async remove(key) {
         group(key.group).delete(key.name);
       },

@@ -1,6 +1,5 @@
 import { loadBodyRange } from "../../checkpoint/bodies.js";
 import type { Manifest } from "../../model/checkpoints.js";
-import { keyGroupCount } from "../../model/keys.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { ListState, MapState, ValueState } from "../../pipeline/state-spec.js";
 import { detachedTask } from "../../runtime/task.js";
@@ -16,9 +15,8 @@ export interface CheckpointState {
 
 export async function stateOf(cloud: Cloud, plan: Plan, manifest: Manifest, padding: number): Promise<CheckpointState> {
   const task = detachedTask(plan);
-  const [ack] = manifest.tasks;
-  if (ack !== undefined) {
-    await restoreInto(task.tables, ack.snapshot, [0, keyGroupCount - 1], (stored, range) =>
+  for (const ack of manifest.tasks) {
+    await restoreInto(task.tables, ack.snapshot, ack.keyGroups, (stored, range) =>
       loadBodyRange(cloud.blobs.blobs, stored, range),
     );
   }

@@ -1,7 +1,7 @@
 import { listCheckpoints } from "../../checkpoint/history.js";
 import { markerPrefix } from "../../checkpoint/names.js";
 import { Process } from "../faults/process.js";
-import { goodOnes } from "./oracle.js";
+import { elsewhere } from "./oracle.js";
 import { expectedOf, isGivenUp, type Person } from "./person.js";
 import { folder } from "./tally-pipeline.js";
 
@@ -43,7 +43,7 @@ async function checkFiles(person: Person): Promise<void> {
     const text = Buffer.from((await files.read(`${folder}/${name}`)) ?? []).toString("utf8");
     found.push(...text.split("\n").flatMap((line) => (line === "" ? [] : [(JSON.parse(line) as { n: number }).n])));
   }
-  const must = goodOnes(expectedOf(person)).map(({ n }) => n);
+  const must = elsewhere(expectedOf(person), person.setup).map(({ n }) => n);
   if (found.sort((a, b) => a - b).join() !== must.join())
     stage.violated(`result: the files have ${found}, must have ${must}`);
 }

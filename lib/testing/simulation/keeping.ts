@@ -3,6 +3,7 @@ import type { Head } from "../../model/head.js";
 import { padded } from "../../model/ids.js";
 import type { Process } from "../faults/process.js";
 import type { Cloud } from "./cloud.js";
+import { inFlightOf } from "./in-flight.js";
 import type { Completed } from "./lineage.js";
 import type { Stage } from "./stage.js";
 
@@ -40,11 +41,14 @@ export class Keeping {
       const bytes = await this.#cloud.blobs.blobs.get(list.key);
       for (const key of objectsIn(JSON.parse(Buffer.from(bytes ?? "[]").toString("utf8")))) objects.add(key);
     }
+    const inFlight = await inFlightOf(this.#cloud, manifest);
+    for (const key of inFlight.objects) objects.add(key);
     const generation = padded(ref.generation, 8);
     const at = `${incarnation}/${generation}/${padded(ref.checkpointId, 12)}`;
     objects.add(`tally/${at}/manifest-${ref.sha256}.json`);
     const record = `generation/${incarnation}/${generation}/${manifest.generationRecord}`;
-    this.#needs.push({ completed, objects, items: new Set([`manifest/${at}/${ref.sha256}`, record]) });
+    const items = new Set([`manifest/${at}/${ref.sha256}`, record, ...inFlight.items]);
+    this.#needs.push({ completed, objects, items });
   }
 
   isRestorable(head: Head, { ref }: Completed): boolean {
@@ -93,7 +97,7 @@ export class Keeping {
       const isNew =
         !isMarker &&
         Number(generation) >= head.generation &&
-        (checkpoint.startsWith("generation-") || Number(checkpoint) >= floor);
+        (checkpoint.startsWith("generation-") || checkpoint === "frames" || Number(checkpoint) >= floor);
       if (key.startsWith(`tally/${incarnation}/`) && !isKept && !isNew)
         this.#stage.violated(`G1: ${key} is left over; the floor is ${floor}`);
     }

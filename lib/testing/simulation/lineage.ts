@@ -6,9 +6,11 @@ import type { TableItem, TablePut } from "../../ports/tables.js";
 import type { Process } from "../faults/process.js";
 import { stateOf } from "./checkpoint-state.js";
 import type { Cloud } from "./cloud.js";
+import { inFlightOf } from "./in-flight.js";
 import type { Input, Put } from "./input.js";
 import {
   deadOnes,
+  elsewhere,
   gone,
   goodOnes,
   includedIn,
@@ -16,6 +18,7 @@ import {
   type RowOptions,
   rowName,
   rowsOf,
+  takenOf,
   tallyOf,
   tallyRow,
 } from "./oracle.js";
@@ -98,7 +101,10 @@ export class Lineage {
     this.completed.push(completed);
     this.enter(manifest.shards);
     const included = includedIn(input, manifest, this.reach);
-    const good = goodOnes(included);
+    const { numbers } = await inFlightOf(cloud, manifest);
+    this.#checkUnderWay(ref, included, numbers);
+    const taken = takenOf(included, numbers);
+    const good = goodOnes(taken.tally);
     const state = await stateOf(cloud, plan, manifest, options.padding);
     for (const key of new Set(input.puts.map((put) => put.key))) {
       const ofKey = good.filter((put) => put.key === key);
@@ -107,9 +113,9 @@ export class Lineage {
         stage.violated(`state of checkpoint ${ref.checkpointId}: ${key} is ${found}, must be ${must}`);
     }
     const { arrivals } = state;
-    this.#checkArrivals(ref, arrivals, good);
+    this.#checkArrivals(ref, arrivals, elsewhere(taken.arrive, options));
     const places = new Map(this.#current?.places);
-    for (const [row, content] of rowsOf(included, options, arrivals)) places.set(row, this.#place(row, content));
+    for (const [row, content] of rowsOf(taken, options, arrivals)) places.set(row, this.#place(row, content));
     this.#current = { ...completed, included, arrivals, places };
     this.#known.set(ref.sha256, this.#current);
   }
@@ -121,6 +127,18 @@ export class Lineage {
     const before = this.#current?.places.get(row);
     if (before !== undefined && contents[before] === content) return before;
     return contents.push(content) - 1;
+  }
+
+  /** E3: what is under way was read, and is under way once. */
+  #checkUnderWay(ref: CheckpointRef, included: readonly Put[], underWay: ReadonlyMap<string, readonly number[]>): void {
+    const { stage } = this.#parts;
+    const read = new Set(included.map(({ n }) => n));
+    for (const [edge, numbers] of underWay) {
+      if (new Set(numbers).size < numbers.length || !numbers.every((n) => read.has(n)))
+        stage.violated(
+          `E3: checkpoint ${ref.checkpointId} has ${numbers} under way to ${edge}, and has read ${[...read]}`,
+        );
+    }
   }
 
   #checkArrivals(ref: CheckpointRef, arrivals: readonly number[], good: readonly Put[]): void {
@@ -194,7 +212,9 @@ export class Lineage {
   checkResult(records: readonly Put[]): void {
     const { stage, cloud, rows: options } = this.#parts;
     const expected = new Map(
-      [...rowsOf(records, options, this.#current?.arrivals ?? [])].filter(([, content]) => content !== gone),
+      [...rowsOf(takenOf(records, new Map()), options, this.#current?.arrivals ?? [])].filter(
+        ([, content]) => content !== gone,
+      ),
     );
     const found = new Map<string, string>();
     for (const name of Object.keys(tables) as (keyof typeof tables)[]) {

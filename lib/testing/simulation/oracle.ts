@@ -58,9 +58,35 @@ function isBefore(at: ShardEntry["at"], put: Put): boolean {
 /** Those that operators take. */
 export const goodOnes = (puts: readonly Put[]): readonly Put[] => puts.filter(({ flaw }) => flaw === "none");
 
+/**
+ * Those that are taken where the operator that throws is not: of one task none, for an element is taken whole or put aside whole;
+ * behind an edge begins another element (Q1).
+ */
+export const elsewhere = (puts: readonly Put[], { apart }: Pick<RowOptions, "apart">): readonly Put[] =>
+  apart ? puts.filter(({ flaw }) => flaw !== "bytes") : goodOnes(puts);
+
+/** What the operators of a checkpoint have taken: all that its positions say, but for what is under way to each. */
+export interface Taken {
+  readonly read: readonly Put[];
+  readonly tally: readonly Put[];
+  readonly arrive: readonly Put[];
+  readonly group: readonly Put[];
+}
+
+/** @param underWay to an operator: numbers of records (E3) */
+export function takenOf(read: readonly Put[], underWay: ReadonlyMap<string, readonly number[]>): Taken {
+  const without = (edge: string) => {
+    const numbers = new Set(underWay.get(edge));
+    return numbers.size === 0 ? read : read.filter(({ n }) => !numbers.has(n));
+  };
+  return { read, tally: without("tally"), arrive: without("arrive"), group: without("group") };
+}
+
 export interface RowOptions {
   readonly padding: number;
   readonly variant: Variant;
+  /** Operators run in tasks of their own. */
+  readonly apart: boolean;
 }
 
 /**
@@ -68,21 +94,21 @@ export interface RowOptions {
  *
  * @param arrivals the order in which all of them were taken, where one is known
  */
-export function rowsOf(puts: readonly Put[], options: RowOptions, arrivals: readonly number[]): Rows {
+export function rowsOf(taken: Taken, options: RowOptions, arrivals: readonly number[]): Rows {
   const rows = new Map<string, string>();
-  const good = goodOnes(puts);
-  for (const [key, ofKey] of grouped(good, (put) => put.key)) {
+  for (const [key, ofKey] of grouped(goodOnes(taken.tally), (put) => put.key)) {
     rows.set(rowName(tables.tallies, key), tallyRow(key, ofKey, options));
   }
-  for (const [group, ofGroup] of grouped(good, (put) => groupOf(put.n))) {
+  for (const [group, ofGroup] of grouped(elsewhere(taken.group, options), (put) => groupOf(put.n))) {
     const row: GroupSum = { group, count: ofGroup.length, sum: ofGroup.reduce((sum, { n }) => sum + n, 0) };
     rows.set(rowName(tables.groups, group), canonicalJson(row));
   }
-  if (good.length > 0) {
+  if (elsewhere(taken.arrive, options).length > 0) {
     const row: Arrivals = { feed: onlyFeed, numbers: arrivals };
     rows.set(rowName(tables.arrivals, onlyFeed), canonicalJson(row));
   }
-  for (const put of puts.filter(({ flaw }) => flaw !== "none")) {
+  const poisoned = taken.tally.filter(({ flaw }) => flaw === "poison");
+  for (const put of [...taken.read.filter(({ flaw }) => flaw === "bytes"), ...poisoned]) {
     const id = `numbers/${put.shardId}/${put.sequenceNumber}${put.sub === null ? "" : `/${put.sub}`}`;
     rows.set(rowName(tables.dead, id), canonicalJson(deadOnes({ id, data: Buffer.from(put.data).toString("base64") })));
   }

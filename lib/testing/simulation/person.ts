@@ -37,14 +37,17 @@ export function planWishes(person: Person, random: Random): void {
 type Wish = "start" | "restart" | "stop" | "deploy" | "restore";
 
 async function wish(person: Person, kind: Wish): Promise<void> {
-  const { stage, plan } = person.setup;
+  const { stage, planOf } = person.setup;
   const { platform } = person;
   const { process, deployment } = platform.person(`person (${kind})`, () => {
     person.underWay--;
   });
   const store = storeOf(deployment, deployment.world);
   if (kind === "deploy") platform.deployed++;
-  const code = { functionVersion: String(platform.deployed), fingerprint: plan.fingerprint };
+  const code = {
+    functionVersion: String(platform.deployed),
+    fingerprint: planOf(String(platform.deployed)).fingerprint,
+  };
   const id = Buffer.from(stage.random.bytes(4)).toString("hex");
   person.underWay++;
   try {

@@ -17,7 +17,10 @@ export interface Setup {
   readonly cloud: Cloud;
   readonly watch: Watch;
   readonly profile: Profile;
-  readonly plan: Plan;
+  /** The code of a version of the functions: versions differ in how many tasks they ask for. */
+  readonly planOf: (functionVersion: string) => Plan;
+  /** Operators run in tasks of their own. */
+  readonly apart: boolean;
   /** Whether a later generation was opened. */
   readonly isOver: (generation: number) => boolean;
 }
@@ -83,9 +86,9 @@ export class Platform implements Deliveries {
 
   #startTask(functionVersion: string, invocation: Invocation, requestId: number): void {
     const { stage, profile } = this.#setup;
-    const { generation, leaseVersion } = invocation;
+    const { generation, leaseVersion, task } = invocation;
     const died = (why: string) => this.#taskDied(functionVersion, invocation, requestId, why);
-    const process = this.#start(`task ${++this.#processes} (g${generation} v${leaseVersion})`, died);
+    const process = this.#start(`task ${task} ${++this.#processes} (g${generation} v${leaseVersion})`, died);
     const [least, most] = profile.sessionMillis;
     const length = stage.random.between(least, most);
     const overtime = stage.random.chance(stage.faults().overtime) ? stage.random.between(1_000, 120_000) : 0;
@@ -162,11 +165,11 @@ export class Platform implements Deliveries {
   }
 
   #deploymentFor(process: Process, functionVersion: string): Deployment {
-    const { stage, cloud, watch, plan } = this.#setup;
+    const { stage, cloud, watch, planOf } = this.#setup;
     watch.started(process, functionVersion);
     return {
       world: worldOf(stage, cloud, watch, this, process),
-      plan,
+      plan: planOf(functionVersion),
       bindings: { stream: (logical) => logical, table: (logical) => logical, file: (logical) => logical },
       functionVersion,
       library: "simulated",

@@ -57,6 +57,9 @@ export interface Profile {
   readonly retained: number;
   /** After its end the collector gets the time that it needs, and what is left then is looked at. */
   readonly collects: boolean;
+  /** Tasks of each stage, deployment by deployment; the last stays. */
+  readonly parallelism: readonly number[];
+  readonly alignment: "unaligned" | "aligned";
   /** Failures until the pipeline gives up, and a person must start it again. */
   readonly restartAttempts: number;
 }
@@ -76,7 +79,7 @@ export function drawProfile(random: Random): Profile {
   // A start in the future is no start: the service refuses it.
   const afterMillis = random.int(firstWishMillis + 1);
   const starts = ["trim-horizon", "trim-horizon", "latest", { afterMillis }] as const;
-  return {
+  const drawn: Omit<Profile, "parallelism" | "alignment"> = {
     faults: drawFaults(random),
     slowService: random.chance(0.4) ? random.pick([...services, "tables"] as const) : "none",
     outage: random.chance(0.2) ? drawOutage(random, chaosMillis) : null,
@@ -102,6 +105,17 @@ export function drawProfile(random: Random): Profile {
     collects: random.chance(0.1),
     restartAttempts: random.chance(0.3) ? random.between(1, 3) : 10,
   };
+  // Drawn last, so that all else of a seed is what it is with one task.
+  return { ...drawn, parallelism: drawParallelism(random, drawn.variant), alignment: random.pick(alignments) };
+}
+
+const alignments = ["unaligned", "unaligned", "aligned"] as const;
+
+/** What a record leaves that is put aside depends on whether operators are apart: that does not change within a run. */
+function drawParallelism(random: Random, { bad }: Variant): readonly number[] {
+  const apart = random.chance(0.5);
+  const tasks = () => (apart ? random.between(bad === "quarantine" ? 2 : 1, 4) : 1);
+  return [tasks(), tasks(), tasks()];
 }
 
 function drawVariant(random: Random): Variant {

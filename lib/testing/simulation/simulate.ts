@@ -1,4 +1,5 @@
 import { millis } from "../../model/ids.js";
+import type { Plan } from "../../pipeline/plan.js";
 import type { Line } from "../faults/process.js";
 import { type Random, randomOf } from "../seeded/random.js";
 import { Scheduler, startOfTime } from "../seeded/scheduler.js";
@@ -160,10 +161,15 @@ function newPerson(stage: Stage, profile: Profile, random: Random): Person {
   const { start, variant, padding } = profile;
   const from = typeof start === "string" ? start : { at: new Date(startOfTime + start.afterMillis) };
   const call = callOf(stage, random.fork("calls"));
-  const plan = tallyPipeline({ ...profile, start: from, end, call });
-  const invariants = new Invariants({ stage, cloud, input, plan, rows: { padding, variant } });
+  const plans = profile.parallelism.map((parallelism) =>
+    tallyPipeline({ ...profile, parallelism, start: from, end, call }),
+  );
+  // Each deployment has the next one; the last stays.
+  const planOf = (functionVersion: string) => plans[Math.min(Number(functionVersion), plans.length) - 1] as Plan;
+  const apart = Math.max(...profile.parallelism) > 1;
+  const invariants = new Invariants({ stage, cloud, input, plan: planOf("1"), rows: { padding, variant, apart } });
   const isOver = (generation: number) => generation < (invariants.head?.generation ?? 0);
-  const setup = { stage, cloud, watch: invariants, profile, plan, isOver };
+  const setup = { stage, cloud, watch: invariants, profile, planOf, apart, isOver };
   return { setup, platform: new Platform(setup), invariants, input, end, underWay: 0 };
 }
 

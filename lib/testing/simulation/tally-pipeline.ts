@@ -75,6 +75,8 @@ export interface TallyOptions {
   readonly retained: number;
   readonly suspendAfterMillis: number | null;
   readonly variant: Variant;
+  readonly parallelism: number;
+  readonly alignment: "unaligned" | "aligned";
   readonly call: (record: NumberedRecord, signal: AbortSignal) => Promise<NumberedRecord>;
 }
 
@@ -87,7 +89,8 @@ export function tallyPipeline(options: TallyOptions): Plan {
   const { end, variant, suspendAfterMillis } = options;
   const deadLetters = dynamoTable({ table: tables.dead, key: ["id"] });
   const settings: PipelineOptions = {
-    checkpoint: { interval: "2s", timeout: "3s", retained: options.retained },
+    parallelism: options.parallelism,
+    checkpoint: { interval: "2s", timeout: "3s", retained: options.retained, alignment: options.alignment },
     session: { reserve: "6s" },
     restart: { attempts: options.restartAttempts, window: "30s", initialDelay: "100ms", maxDelay: "2s" },
     idle: suspendAfterMillis === null ? "never" : { suspendAfter: `${suspendAfterMillis}ms` },

@@ -1,0 +1,47 @@
+import { coordinateInSession } from "../checkpoint/coordinator.js";
+import { cachedManifest } from "../checkpoint/facts.js";
+import { putProgress, readHead, readProgress } from "../checkpoint/store.js";
+import type { Manifest } from "../model/checkpoints.js";
+import type { Head, Progress } from "../model/head.js";
+import { coordinatorTask, type TaskId } from "../model/ids.js";
+import type { Identity } from "./cut.js";
+import type { SessionParts } from "./session-parts.js";
+
+/** What a session sees once a second. `gone`: its generation is over. */
+export type Seen =
+  | {
+      readonly kind: "observed";
+      readonly head: Head;
+      readonly manifest: Manifest | null;
+      /** E5: the slowest consumer is so many frames behind. */
+      readonly framesBehind: number;
+    }
+  | { readonly kind: "gone" };
+
+/** Says how far the task is, lets the coordinator act, and reads the head with what it completed. */
+export async function lookAround(parts: SessionParts, me: Identity, progress: Progress): Promise<Seen> {
+  const { store, coordinator } = parts;
+  await putProgress(store, me.incarnation, progress).catch(() => undefined);
+  const [head, framesBehind] = await Promise.all([
+    me.task === coordinatorTask ? coordinateInSession(coordinator, progress) : readHead(store),
+    pressureOf(parts, me),
+  ]);
+  if (head === null || head.value.generation !== me.generation || head.value.incarnation !== me.incarnation)
+    return { kind: "gone" };
+  if (head.value.status === "failed") return { kind: "gone" };
+  const manifest = await cachedManifest(store, coordinator.memory.facts, head.value);
+  return { kind: "observed", head: head.value, manifest, framesBehind };
+}
+
+/** E5, by what the consumers have told last. */
+async function pressureOf({ store, place, channels }: SessionParts, me: Identity): Promise<number> {
+  const consumers = new Set(place.outputs.flatMap((output) => output.consumers.map(({ task }) => task)));
+  const told = await Promise.all(
+    [...consumers].map(async (task) => {
+      const progress = await readProgress(store, me.incarnation, me.generation, task);
+      return [task, progress?.taken ?? {}] as const;
+    }),
+  );
+  const taken = new Map<TaskId, Readonly<Record<string, number>>>(told);
+  return channels.framesBehind((task) => taken.get(task) ?? {});
+}

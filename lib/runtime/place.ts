@@ -1,0 +1,96 @@
+import type { Heir } from "../checkpoint/inherit.js";
+import type { KeyGroups } from "../model/checkpoints.js";
+import { StreamError } from "../model/errors.js";
+import type { GenerationRecord } from "../model/head.js";
+import { type TaskId, taskId, taskParts } from "../model/ids.js";
+import { keyGroupsOf } from "../model/key-ranges.js";
+import { deadLetterSink } from "../pipeline/dead-letter.js";
+import { hasState, type Plan } from "../pipeline/plan.js";
+import { cutStages, type Edge, type Stage } from "../pipeline/stages.js";
+
+/** An edge as a task of one of its ends sees it. */
+export interface Connection {
+  readonly edge: string;
+  /** Numbers of the tasks that send (E1). */
+  readonly producers: readonly number[];
+  /** The tasks that take, in the order of their key groups. */
+  readonly consumers: readonly { readonly task: TaskId; readonly keyGroups: KeyGroups }[];
+}
+
+/** Where a task stands in its generation: what it runs, what it owns (K2), and whom it exchanges records with. */
+export interface Place {
+  readonly task: TaskId;
+  /** Among all tasks of the generation. */
+  readonly number: number;
+  readonly stage: Stage;
+  readonly index: number;
+  /** Of its stage. */
+  readonly tasks: number;
+  readonly keyGroups: KeyGroups;
+  readonly inputs: readonly Connection[];
+  readonly outputs: readonly Connection[];
+  readonly heir: Heir;
+  /** Operators of the plan that other stages run. */
+  readonly elsewhere: readonly string[];
+}
+
+/** @throws StreamError `invalid` where the generation was opened with another cutting of stages */
+export function placeOf(plan: Plan, record: GenerationRecord, task: TaskId): Place {
+  const { stages, edges } = cutStages(plan);
+  const { stage: at, index } = taskParts(task);
+  const stage = stages[at];
+  const tasks = record.stages[at]?.tasks;
+  if (stage === undefined || tasks === undefined || stages.length !== record.stages.length || index >= tasks)
+    throw otherStages(record, task);
+  const connect = (edge: Edge) => connectionOf(edge, record);
+  return {
+    task,
+    number: firstOf(record, at) + index,
+    stage,
+    index,
+    tasks,
+    keyGroups: keyGroupsOf(index, tasks),
+    inputs: edges.filter(({ consumer }) => consumer === at).map(connect),
+    outputs: edges.filter(({ producers }) => producers.includes(at)).map(connect),
+    heir: {
+      stage: at,
+      index,
+      tasks,
+      operators: stage.operators,
+      sinks: [
+        ...stage.sinks.filter((sink) => stages.find(({ sinks }) => sinks.includes(sink)) === stage),
+        // Every stage may write there.
+        ...(at === 0 ? [deadLetterSink] : []),
+      ],
+      stages: stages.length,
+    },
+    elsewhere: plan.graph.nodes.filter(hasState).flatMap(({ name }) => (stage.operators.includes(name) ? [] : [name])),
+  };
+}
+
+function connectionOf({ name, producers, consumer }: Edge, record: GenerationRecord): Connection {
+  const tasks = record.stages[consumer]?.tasks ?? 0;
+  return {
+    edge: name,
+    producers: producers.flatMap((stage) => {
+      const first = firstOf(record, stage);
+      return Array.from({ length: record.stages[stage]?.tasks ?? 0 }, (_, index) => first + index);
+    }),
+    consumers: Array.from({ length: tasks }, (_, index) => ({
+      task: taskId(consumer, index),
+      keyGroups: keyGroupsOf(index, tasks),
+    })),
+  };
+}
+
+/** The number of a stage's first task. */
+const firstOf = ({ stages }: GenerationRecord, stage: number): number =>
+  stages.slice(0, stage).reduce((sum, { tasks }) => sum + tasks, 0);
+
+function otherStages(record: GenerationRecord, task: TaskId): StreamError {
+  const found = record.stages.map(({ name, tasks }) => `${name} × ${tasks}`).join(", ");
+  return new StreamError(
+    "invalid",
+    `generation ${record.generation} was opened with the stages ${found}, which are not those of this code: it has no task ${task} there (P4)`,
+  );
+}
