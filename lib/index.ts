@@ -20,6 +20,8 @@ export type { ListState, MapState, StateSpec, ValueState } from "./pipeline/stat
 export type {
   Accessors,
   AsyncOptions,
+  ConnectedOperator,
+  ConnectedStreams,
   Context,
   Emitted,
   Flow,
@@ -27,6 +29,8 @@ export type {
   Operator,
   Output,
   Position,
+  ReduceOptions,
+  RowOf,
   StateSpecs,
   Stream,
 } from "./pipeline/stream.js";

@@ -18,7 +18,7 @@ import { startCloud } from "./demo/tidemark.mjs";
 
 const help = `npm run demo -- [options]
 
-Streams real flights through the example pipeline, kills its processes with SIGKILL, splits and merges shards meanwhile, and compares
+Streams real flights through the example pipeline (two stages of four tasks), kills its processes with SIGKILL, splits and merges shards meanwhile, and compares
 what it counted with the file. As a control, the same through a handler without checkpoints.
 
   --records N   how many flights (default 100000, at most ${flightsInFile})
@@ -29,7 +29,7 @@ what it counted with the file. As a control, the same through a handler without 
 Exits 0 only if no record was lost or counted twice.
 `;
 
-const shards = 3;
+const shards = 4;
 /** Something hangs, or the machine is far too busy. */
 const timeLimitMs = 240_000;
 const signals = ["SIGINT", "SIGTERM", "SIGHUP"];

@@ -7,10 +7,10 @@ export interface Flight {
   readonly delay: number | null;
 }
 
-/** Running counts and delays per origin airport. */
+/** Running counts and delays per origin airport: a stage that reads, and one that counts, of four tasks each. */
 export default pipeline(
   "flight-delays",
-  { checkpoint: { interval: "1s", timeout: "4s" }, session: { reserve: "8s" } },
+  { parallelism: 4, checkpoint: { interval: "1s", timeout: "4s" }, session: { reserve: "8s" } },
   (flow) =>
     flow
       .from("flights", kinesisSource({ stream: "flights", codec: json<Flight>(), start: "trim-horizon" }))

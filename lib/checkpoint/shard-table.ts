@@ -27,11 +27,6 @@ export function firstTable(
 export const ownsShard = ({ hashKeys }: Pick<ShardEntry, "hashKeys">, index: number, tasks: number): boolean =>
   ownerOf(keyGroupAt(hashKeys[0]), tasks) === index;
 
-/** K2: the part of the table that task `index` of `tasks` reads. */
-export function ownShards(table: SourceTable, index: number, tasks: number): SourceTable {
-  return { ...table, shards: table.shards.filter((entry) => ownsShard(entry, index, tasks)) };
-}
-
 /** The table after a checkpoint: positions of the acks, children that may enter, finished entries that may leave. */
 export function foldShards(
   table: ShardTable,

@@ -19,15 +19,27 @@ export async function readTaskFacts(
   generation: Generation,
   tasks: readonly TaskId[],
 ): Promise<TaskFacts> {
-  const [leases, progress] = await Promise.all(
+  const [leases, progress] = await Promise.all([
     tasks.length > tasksReadMax
-      ? [listLeases(from, incarnation, generation), listProgress(from, incarnation, generation)]
-      : [
-          each(tasks, (task) => store.readLease(from, incarnation, generation, task)),
-          each(tasks, (task) => store.readProgress(from, incarnation, generation, task)),
-        ],
-  );
-  return { leases: inOrder(tasks, leases), progress: inOrder(tasks, progress) };
+      ? listLeases(from, incarnation, generation)
+      : each(tasks, (task) => store.readLease(from, incarnation, generation, task)),
+    readProgressOf(from, incarnation, generation, tasks),
+  ]);
+  return { leases: inOrder(tasks, leases), progress };
+}
+
+/** What these tasks have told. */
+export async function readProgressOf(
+  from: store.CheckpointStore,
+  incarnation: string,
+  generation: Generation,
+  tasks: readonly TaskId[],
+): Promise<ReadonlyMap<TaskId, Progress>> {
+  const found =
+    tasks.length > tasksReadMax
+      ? await listProgress(from, incarnation, generation)
+      : await each(tasks, (task) => store.readProgress(from, incarnation, generation, task));
+  return inOrder(tasks, found);
 }
 
 type Found<T> = ReadonlyMap<string, T | null>;

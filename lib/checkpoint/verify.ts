@@ -16,7 +16,7 @@ import { type CheckpointStore, readGenerationRecord, readManifest, resolveBody }
 /** What was read of a checkpoint, and what of it is not what was written. */
 export interface Verified {
   readonly checkpoint: CheckpointRef;
-  /** Manifest and its copy, snapshot files, bodies of output and lists: each once, inline ones too. */
+  /** Manifest and its copy, snapshot files, bodies of output, of lists and of frames: each once, inline ones too. */
   readonly objects: number;
   readonly bytes: number;
   /** Of snapshots and frames. */
@@ -45,8 +45,7 @@ export const problemsMax = 20;
 
 /**
  * Reads all that a restore of the checkpoint would read, and more: every byte, whichever task it is for (P3), and the frames that were on
- * their way (E3). One object is in memory at a
- * time. What is wrong is a result; thrown is only that the services do not answer.
+ * their way (E3). One object is in memory at a time. What is wrong is a result; thrown is only that the services do not answer.
  *
  * @example const { problems } = await verifyCheckpoint(store, head.incarnation, head.completed, { countRows, onProgress });
  */

@@ -1,9 +1,10 @@
 import { coordinateInSession } from "../checkpoint/coordinator.js";
 import { cachedManifest } from "../checkpoint/facts.js";
-import { putProgress, readHead, readProgress } from "../checkpoint/store.js";
+import { putProgress, readHead } from "../checkpoint/store.js";
+import { readProgressOf } from "../checkpoint/task-facts.js";
 import type { Manifest } from "../model/checkpoints.js";
 import type { Head, Progress } from "../model/head.js";
-import { coordinatorTask, type TaskId } from "../model/ids.js";
+import { coordinatorTask } from "../model/ids.js";
 import type { Identity } from "./cut.js";
 import type { SessionParts } from "./session-parts.js";
 
@@ -36,12 +37,7 @@ export async function lookAround(parts: SessionParts, me: Identity, progress: Pr
 /** E5, by what the consumers have told last. */
 async function pressureOf({ store, place, channels }: SessionParts, me: Identity): Promise<number> {
   const consumers = new Set(place.outputs.flatMap((output) => output.consumers.map(({ task }) => task)));
-  const told = await Promise.all(
-    [...consumers].map(async (task) => {
-      const progress = await readProgress(store, me.incarnation, me.generation, task);
-      return [task, progress?.taken ?? {}] as const;
-    }),
-  );
-  const taken = new Map<TaskId, Readonly<Record<string, number>>>(told);
-  return channels.framesBehind((task) => taken.get(task) ?? {});
+  if (consumers.size === 0) return 0;
+  const progress = await readProgressOf(store, me.incarnation, me.generation, [...consumers]);
+  return channels.framesBehind((task) => progress.get(task)?.taken ?? {});
 }

@@ -1,10 +1,10 @@
 import { storedExchange } from "../checkpoint/exchange.js";
 import type { Claim } from "../checkpoint/lease.js";
 import { repeat } from "../checkpoint/repeat.js";
+import { ownsShard } from "../checkpoint/shard-table.js";
 import { checkSameStream, describeStream } from "../checkpoint/streams.js";
 import { StreamError } from "../model/errors.js";
 import type { CheckpointId, Millis } from "../model/ids.js";
-import { keyGroupAt, ownerOf } from "../model/key-ranges.js";
 import type { ShardEntry } from "../model/shards.js";
 import { encodeVersion } from "../model/versions.js";
 import { deadLetterSink } from "../pipeline/dead-letter.js";
@@ -111,7 +111,7 @@ async function openReaders(
   onBad: NonNullable<ReaderOptions["onBad"]>,
 ): Promise<ReadonlyMap<string, SourceReader>> {
   const readers = new Map<string, SourceReader>();
-  const owns = (entry: ShardEntry) => ownerOf(keyGroupAt(entry.hashKeys[0]), place.tasks) === place.index;
+  const owns = (entry: ShardEntry) => ownsShard(entry, place.index, place.tasks);
   for (const [name, source] of deployment.plan.sources) {
     if (!place.stage.sources.includes(name)) continue;
     const context = { log: world.log, store: { clock: world.clock }, bindStream: deployment.bindings.stream };

@@ -16,6 +16,7 @@ export interface Mutant {
 }
 
 const all: Variant = { tallies: "held", deletes: false, calls: "ordered", files: true, bad: "quarantine" };
+const few: Variant = { tallies: "held", deletes: false, calls: "none", files: false, bad: "fail" };
 const restored: Partial<Profile> = { wishes: 6, variant: all };
 const lossy: Partial<Profile> = { faults: { ...noFaults, lost: 0.2, delivery: 0.4 } };
 const deadly: Partial<Profile> = { faults: { ...noFaults, crash: 0.02 } };
@@ -73,8 +74,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "C2 a restored task does not commit what its origin covers",
     file: "lib/runtime/restore.ts",
-    find: "    committables: await loadList(store, ack),",
-    replace: "    committables: fromHandover ? await loadList(store, ack) : [],",
+    find: "      .flatMap((ack) => listed.get(ack) ?? [])\n",
+    replace: "      .flatMap((ack) => (listed.has(ack) ? [] : (listed.get(ack) ?? [])))\n",
     seed: 39,
   },
   {
@@ -108,9 +109,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "R2 a session of an old generation goes on",
-    file: "lib/runtime/session.ts",
-    find: "      head.value.generation !== this.#me.generation ||\n",
-    replace: "",
+    file: "lib/runtime/look.ts",
+    find: "head === null || head.value.generation !== me.generation || head.value",
+    replace: "head === null || head.value",
     seed: 16,
   },
   {
@@ -140,8 +141,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "R5 a release is passed on before it is answered",
     file: "lib/runtime/run-session.ts",
-    find: "  const ended = await runToEnd(deployment, inner, claim, me, deadline);\n  inner.end();\n  await inner.idle();",
-    replace: "  const ended = await runToEnd(deployment, inner, claim, me, deadline);",
+    find: "  const ended = await runToEnd(deployment, inner, invocation, claim, session, deadline);\n  inner.end();\n  await inner.idle();",
+    replace: "  const ended = await runToEnd(deployment, inner, invocation, claim, session, deadline);",
     seed: 10,
   },
   {
@@ -191,9 +192,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "K3 a finished shard is forgotten",
     file: "lib/runtime/source-reader.ts",
-    find: "    return [...this.#shards.values()]\n      .map(entryOf)\n      .map(({ shardId, at }) => ({ shardId, at }))",
-    replace:
-      '    return [...this.#shards.values()]\n      .map(entryOf)\n      .filter(({ at }) => at.kind === "open")\n      .map(({ shardId, at }) => ({ shardId, at }))',
+    find: "      .map(entryOf)\n      .map(({ shardId, at }) =>",
+    replace: '      .map(entryOf)\n      .filter(({ at }) => at.kind === "open")\n      .map(({ shardId, at }) =>',
     seed: 1,
   },
   {
@@ -273,7 +273,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/try-head.ts",
     find: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return false;`,
     replace: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return true;`,
-    profile: { faults: { ...noFaults, lost: 0.3, crash: 0.02 } },
+    profile: { faults: { ...noFaults, lost: 0.3, crash: 0.02 }, wishes: 0, reshards: 0, variant: few },
     seed: 58,
   },
   {
@@ -374,7 +374,7 @@ export const mutants: readonly Mutant[] = [
     name: "N1 a successor gets state and positions, not what is uncommitted",
     file: "lib/runtime/restore.ts",
     find: "committables: await loadList(store, ack),",
-    replace: "committables: fromHandover ? [] : await loadList(store, ack),",
+    replace: "committables: [],",
     seed: 1,
   },
   {
@@ -394,8 +394,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "B2 a cut does not wait for calls",
     file: "lib/runtime/session.ts",
-    find: "else if (this.#parts.task.inFlight === 0) this.#cut(due);",
-    replace: "else this.#cut(due);",
+    find: "return task.inFlight === 0 && !this.#feed.isMidFrame",
+    replace: "return task.inFlight >= 0 && !this.#feed.isMidFrame",
     seed: 13,
   },
   {
@@ -403,6 +403,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/cut.ts",
     find: "  await cut.written;\n",
     replace: "",
+    profile: { ...deadly, variant: { ...all, tallies: "eager", files: false }, slowService: "tables" },
     seed: 99,
   },
   {
@@ -619,8 +620,9 @@ export const mutants: readonly Mutant[] = [
   {
     name: "C4 a session sweeps what it has to commit",
     file: "lib/runtime/restore-state.ts",
-    find: "opened.writer.sweep(stagedOf(start.listed, name))",
-    replace: "opened.writer.sweep([])",
+    find: "if (left.length > 0 || start.fromHandover) return;",
+    replace: "if (left.length > 0) return;",
+    profile: { variant: { ...all, bad: "fail" }, sessionMillis: [14_000, 25_000] },
     seed: 6,
   },
   {

@@ -14,6 +14,7 @@ const status: StatusEvent = {
   generation: 2,
   checkpoint: 17,
   checkpoints: 18,
+  tasks: 1,
   records: 1_234_567,
   behindMillis: 1_400,
   idle: false,
@@ -38,6 +39,7 @@ describe("the status line", () => {
       { status: "suspended" as const, idle: true },
       "asleep · generation 2 · checkpoint 17 · 1,234,567 records · up to date",
     ],
+    [{ tasks: 8 }, "running · generation 2 (8 tasks) · checkpoint 17 · 1,234,567 records · behind 1.4 s"],
     [{ behindMillis: 0 }, "running · generation 2 · checkpoint 17 · 1,234,567 records · reading"],
     [
       { idle: true, restarts: 3 },
@@ -124,8 +126,8 @@ describe("live output", () => {
   it("shows what users' code prints, and not our own events", () => {
     const pipe = screen(false);
     const tell = liveOutput(pipe, () => 0);
-    tell({ event: "log", function: "p-task", line: '{"event":"flowing"}' });
-    tell({ event: "log", function: "p-task", line: "hello" });
+    tell({ event: "log", function: "p-task", pid: 1, line: '{"event":"flowing"}' });
+    tell({ event: "log", function: "p-task", pid: 1, line: "hello" });
     expect(pipe.text()).toBe("[p-task] hello\n");
   });
 

@@ -151,7 +151,7 @@ describe("failures of a command", () => {
 describe("drained", () => {
   const head = { generation: generation(2), status: "running" } as Head;
   const progress = { generation: generation(2), idleSince: millis(5) } as Progress;
-  const drained = { head, progress, run: "ours" } as const;
+  const drained = { head, progress, tasks: 1, run: "ours" } as const;
   it("is a pipeline of ours that runs and has nothing left to read", () => {
     expect(isDrained(drained)).toBe(true);
   });
@@ -179,7 +179,7 @@ describe("the status of a pipeline that sleeps and wakes", () => {
       completed: null,
       nextCheckpointId: 4,
     } as unknown as Head;
-    return { head, progress: null, run: "ours" as const };
+    return { head, progress: null, tasks: 1, run: "ours" as const };
   };
 
   it("is suspended and idle, and waking is no restart; a failure is one", () => {

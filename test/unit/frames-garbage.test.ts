@@ -326,6 +326,13 @@ describe("G2 collecting in the current generation", () => {
     expect(await world.collect()).toMatchObject({ removed: 0, more: false });
   });
 
+  it("G2 nor does it list them before the generation has a checkpoint", async () => {
+    const world = await grown(30);
+    await world.collect();
+    expect(world.listed.filter((key) => key.includes("/frames/"))).toHaveLength(1);
+    expect([world.notes(0), world.notes(1)].map(({ length }) => length)).toEqual([30, 30]);
+  });
+
   it("G2 the frame goes before its note, which leads to it: cut off in between, the next call finds both", async () => {
     const world = await grown(9);
     await world.complete(2, acksOf([9, 9], [open(8, 8), open(8, 8)]));

@@ -224,8 +224,17 @@ describe("R7 what is refused", () => {
 });
 
 describe("R7 E3 frames on their way between tasks", () => {
-  /** Checkpoints 1 to 5: the last ones, but for the third, leave frames to be taken. */
+  /** Checkpoints 1 to 5: the third leaves nothing to be taken, the next ones frames, of the last one some lie in the bucket. */
   async function onTheWay(seed: string) {
+    for (let n = 0; n < 50; n++) {
+      const world = await trafficked(`${seed} ${n}`);
+      const last = world.inFlight(5);
+      const isFit = world.inFlight(4).length > 0 && last.length > 1 && last.some(({ object }) => object !== null);
+      if (isFit) return world;
+    }
+    throw new Error("no such history");
+  }
+  async function trafficked(seed: string) {
     const world = garbageWorld(randomOf(seed), 10, { channels: true });
     await world.begin();
     for (let id = 1; id <= 5; id++) {
@@ -239,8 +248,7 @@ describe("R7 E3 frames on their way between tasks", () => {
       const frames = world.traffic.within(expectedBy(manifest)).map((frame) => [frame.note, frame] as const);
       inFlight.set(ref.checkpointId, [...new Map(frames).values()]);
     }
-    expect([3, 4, 5].map((id) => inFlight.get(id)?.length ?? 0)).toEqual([0, expect.any(Number), expect.any(Number)]);
-    expect(inFlight.get(5)?.length).toBeGreaterThan(1);
+    expect(inFlight.get(3)).toEqual([]);
     return {
       ...world,
       inFlight: (id: number) => inFlight.get(id) ?? [],
@@ -310,7 +318,7 @@ describe("R7 E3 frames on their way between tasks", () => {
   });
 
   it("R7 E3 all of them must be there, and their frames", async () => {
-    const world = await onTheWay("some of them");
+    const world = await onTheWay("some");
     await loseTable(world);
     const [one, ...others] = world.inFlight(5);
     await world.bringBack(others.map(({ note }) => note));
@@ -326,11 +334,9 @@ describe("R7 E3 frames on their way between tasks", () => {
   });
 
   it("R7 E3 without any that is whole it says so", async () => {
-    const world = garbageWorld(randomOf("nothing whole"), 10, { channels: true });
-    await world.begin();
-    await world.flow();
-    await world.flow();
-    await world.checkpoint("complete", null);
+    const world = await onTheWay("none");
+    const left = world.objects().filter((key) => key.includes("/completed/") && !key.endsWith("5"));
+    await world.bucket.blobs.remove(left);
     await loseTable(world);
     expect((await failure(world)).message).toMatch(/whole are: none/);
   });

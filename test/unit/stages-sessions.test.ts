@@ -1,68 +1,13 @@
-import { dynamoTable, json, kinesisSource, list, type PipelineOptions, pipeline } from "tidemark";
+import type { PipelineOptions } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { desired, now } from "./checkpoint-samples.js";
-import { cloud } from "./runtime-world.js";
-
-interface Numbered {
-  readonly key: string;
-  readonly n: number;
-}
-const minutes = (n: number) => n * 60_000;
-
-/** Remembers the numbers of each key, in the order in which they came. */
-const remembering = (options: PipelineOptions, source: { readonly end?: Date } = {}) =>
-  pipeline("p", { checkpoint: { interval: "1s" }, ...options }, (flow) =>
-    flow
-      .from(
-        "numbers",
-        kinesisSource({
-          stream: "flights",
-          codec: json<Numbered>(),
-          start: "trim-horizon",
-          ...(source.end === undefined ? {} : { end: { at: source.end } }),
-        }),
-      )
-      .keyBy((record) => record.key)
-      .process("remember", {
-        state: { numbers: list<number>() },
-        onRecord({ n }, { key, state }) {
-          state.numbers.add(n);
-          return { key, numbers: [...state.numbers.get()] };
-        },
-      })
-      .to("keys", dynamoTable({ table: "keys", key: ["key"] })),
-  );
-
-function running(
-  options: PipelineOptions,
-  { shards = 4, ...rest }: { shards?: number; way?: () => number; lifetime?: number } = {},
-  source: { readonly end?: Date } = {},
-) {
-  const world = cloud(remembering(options, source), rest);
-  world.stream.createStream("flights", shards);
-  world.tables.createTable("keys", [{ name: "key", type: "string" }]);
-  const expected = new Map<string, number[]>();
-  let n = 0;
-  const put = (records: number, keys = 10) => {
-    for (let i = 0; i < records; i++) {
-      const key = `k${++n % keys}`;
-      world.stream.put("flights", key, Buffer.from(JSON.stringify({ key, n })));
-      expected.set(key, [...(expected.get(key) ?? []), n]);
-    }
-  };
-  const rows = () =>
-    new Map(world.tables.items("keys").map((item) => [String(item.key), item.numbers as readonly number[]]));
-  const settled = () => world.until(() => same(rows(), expected), minutes(3));
-  return { ...world, put, rows, expected, settled };
-}
-const same = (a: ReadonlyMap<string, readonly number[]>, b: ReadonlyMap<string, readonly number[]>) =>
-  JSON.stringify([...a].sort()) === JSON.stringify([...b].sort());
+import { minutes, remembering, running, same } from "./stages-world.js";
 
 describe("many tasks", () => {
   it.each([2, 3, 8])(
     "E1 E2 B4 records of all shards reach their keys' tasks, at parallelism %s",
     async (parallelism) => {
-      const world = running({ parallelism });
+      const world = running(remembering({ parallelism }));
       await world.wish();
       for (let i = 0; i < 20; i++) {
         world.put(25);
@@ -76,7 +21,7 @@ describe("many tasks", () => {
   );
 
   it("E3 E4 crashes at any moment lose nothing and repeat nothing", async () => {
-    const world = running({ parallelism: 3 }, { way: () => 20 });
+    const world = running(remembering({ parallelism: 3 }), { way: () => 20 });
     await world.wish();
     for (let i = 0; i < 40; i++) {
       world.put(10);
@@ -90,7 +35,7 @@ describe("many tasks", () => {
 
   it("N1 tasks hand over, each in its own time", async () => {
     const world = running(
-      { parallelism: 2, session: { reserve: "20s" }, checkpoint: { interval: "2s", timeout: "5s" } },
+      remembering({ parallelism: 2, session: { reserve: "20s" }, checkpoint: { interval: "2s", timeout: "5s" } }),
       { lifetime: 90_000 },
     );
     await world.wish();
@@ -106,7 +51,9 @@ describe("many tasks", () => {
 
   /** One schedule of records and crashes; what every key remembers at the end. */
   async function crashing(checkpoint: PipelineOptions["checkpoint"]) {
-    const world = running({ parallelism: 3, checkpoint: { interval: "1s", ...checkpoint } }, { way: () => 20 });
+    const world = running(remembering({ parallelism: 3, checkpoint: { interval: "1s", ...checkpoint } }), {
+      way: () => 20,
+    });
     await world.wish();
     for (let i = 0; i < 40; i++) {
       world.put(10);
@@ -134,7 +81,7 @@ describe("many tasks", () => {
     [4, 1],
   ])("E4 K2 a deployment goes from parallelism %s to %s, and back, with frames in flight", async (from, to) => {
     const [few, many] = [remembering({ parallelism: from }), remembering({ parallelism: to })];
-    const world = running({ parallelism: from }, { way: () => 20 });
+    const world = running(remembering({ parallelism: from }), { way: () => 20 });
     await world.wish();
     for (let i = 1; i <= 4; i++) {
       for (let j = 0; j < 5; j++) {
@@ -154,7 +101,7 @@ describe("many tasks", () => {
   });
 
   it("K3 shards split and merge at any moment, with crashes between, and each key's records keep their order", async () => {
-    const world = running({ parallelism: 3 }, { way: () => 20, shards: 3 });
+    const world = running(remembering({ parallelism: 3 }), { way: () => 20, shards: 3 });
     await world.wish();
     for (let i = 0; i < 24; i++) {
       world.put(12, 17);
@@ -172,8 +119,49 @@ describe("many tasks", () => {
     expect(world.rows()).toEqual(world.expected);
   });
 
+  it("P0 K3 as in FLINK-37627: shards that split and merge while a checkpoint is pending, and while a generation restores, lose no record", async () => {
+    const world = running(remembering({ parallelism: 3 }), { way: () => 60, shards: 3 });
+    await world.wish();
+    const reshard = async (kind: "split" | "merge") => {
+      const all = await world.shards();
+      const open = all.filter(({ shardId }) => !all.some(({ parents }) => parents.includes(shardId)));
+      const [first, second] = open.toSorted((a, b) => (BigInt(a.hashKeys[0]) < BigInt(b.hashKeys[0]) ? -1 : 1));
+      if (kind === "split" && first !== undefined) world.stream.split("flights", first.shardId);
+      if (kind === "merge" && first !== undefined && second !== undefined)
+        world.stream.merge("flights", first.shardId, second.shardId);
+    };
+    for (let round = 0; round < 8; round++) {
+      world.put(15, 17);
+      await world.until(({ pending }) => pending !== null, minutes(1));
+      await reshard(round % 2 === 0 ? "split" : "merge");
+      world.put(15, 17);
+      const { generation = 0 } = (await world.head()) ?? {};
+      await world.crash();
+      await world.until((head) => head.generation > generation, minutes(1));
+      // The sessions of the new generation read what they start from.
+      await world.clock.sleep(50 * (round % 4));
+      await reshard(round % 2 === 0 ? "merge" : "split");
+      world.put(15, 17);
+    }
+    await world.settled();
+    expect(world.rows()).toEqual(world.expected);
+  });
+
+  it("K2 one key that has nearly all records holds nobody up", async () => {
+    const world = running(remembering({ parallelism: 4 }), { way: () => 20 });
+    await world.wish();
+    for (let i = 0; i < 20; i++) {
+      world.put(200, 1);
+      world.put(20, 20);
+      await world.until(() => false, 300);
+    }
+    await world.settled();
+    expect(world.rows()).toEqual(world.expected);
+    expect(await world.head()).toMatchObject({ generation: 1, failures: [] });
+  });
+
   it("B4 bounded input is finished when all tasks have taken all, whatever is in flight at its end", async () => {
-    const world = running({ parallelism: 4 }, { way: () => 30 }, { end: new Date(Number(now) + 12_000) });
+    const world = running(remembering({ parallelism: 4 }, { end: new Date(Number(now) + 12_000) }), { way: () => 30 });
     await world.wish();
     for (let i = 0; i < 20; i++) {
       world.put(10);
@@ -185,7 +173,7 @@ describe("many tasks", () => {
   });
 
   it("N2 N3 all tasks sleep or none, with nothing in flight, and records wake them", async () => {
-    const world = running({ parallelism: 3, idle: { suspendAfter: "3s" } }, { way: () => 20 });
+    const world = running(remembering({ parallelism: 3, idle: { suspendAfter: "3s" } }), { way: () => 20 });
     await world.wish();
     for (let round = 0; round < 3; round++) {
       world.put(30);

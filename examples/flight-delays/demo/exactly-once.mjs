@@ -18,6 +18,8 @@ const slowPuts = 200;
 const slowPutsMs = 100;
 const splitAt = 0.3;
 const mergeAt = 0.6;
+/** A process that had passed on its state when it was killed leaves nothing to recover. */
+const handedOnMs = 8_000;
 /** Idle for so long with another number of records than was fed: then something was lost or repeated, and the comparison tells it. */
 const settledMs = 8_000;
 
@@ -83,9 +85,10 @@ async function crashInStep({ flights, crashes, screen, stop }, operators, progre
     await progress.until(({ fed }) => fed >= point);
     await checkpointed(operators);
     await atChance(checkpointIntervalMs, stop.signal);
-    const { pid, records, seconds } = await crash(operators);
+    const { pid, task, records, seconds } = await crash(operators, stop.signal);
+    const who = `task ${task} (process ${pid})`;
     screen.say(
-      `crash ${index + 1} of ${crashes}: SIGKILL to operator process ${pid}, ${count(records)} records in; back in ${seconds.toFixed(2)} s`,
+      `crash ${index + 1} of ${crashes}: SIGKILL to ${who}, ${count(records)} records in; back in ${seconds.toFixed(2)} s`,
     );
     progress.update((state) => state.recoverySeconds.push(seconds));
   }
@@ -98,20 +101,23 @@ function checkpointed(operators) {
 }
 
 /**
- * Kills the process that takes records, and waits until a successor does. A process that had passed on its state in that very moment
- * leaves nothing to recover, its generation goes on, and it does not count: then the next one is killed.
+ * Kills the process of any task that takes records, and waits until records are taken again. A process that had passed on its state in
+ * that very moment leaves nothing to recover, its generation goes on, and it does not count: then the next one is killed.
  */
-async function crash(operators) {
+async function crash(operators, signal) {
   for (;;) {
-    await operators.until(({ flowing }) => flowing !== null);
-    const { flowing: pid, generation: before, records } = operators.state;
+    await operators.until(({ flowing }) => flowing.size > 0);
+    const { generation: before, records } = operators.state;
+    const [pid, task] = oneOf([...operators.state.flowing]);
     const at = performance.now();
-    killNow(pid);
-    await operators.until(({ flowing }) => flowing !== null && flowing !== pid);
-    if (operators.state.killed.has(pid) && operators.state.generation > before)
-      return { pid, records, seconds: (performance.now() - at) / 1_000 };
+    if (!killNow(pid)) continue;
+    const isBack = operators.until(({ generation }) => generation > before).then(() => true);
+    if (await Promise.race([isBack, sleep(handedOnMs, false, { signal })]))
+      return { pid, task, records, seconds: (performance.now() - at) / 1_000 };
   }
 }
+
+const oneOf = (list) => list[Math.floor(Math.random() * list.length)];
 
 async function reshard({ kinesis, flights, screen }, progress) {
   await progress.until(({ fed }) => fed >= flights.length * splitAt);

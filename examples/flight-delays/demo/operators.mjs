@@ -7,9 +7,9 @@ import { watched } from "./watched.mjs";
  * @property {number | null} checkpoint the last complete one
  * @property {Set<number>} checkpoints all that were seen complete
  * @property {boolean} idle all input is read and processed
- * @property {number | null} started pid of the process that began a session last
- * @property {number | null} flowing pid of the process that takes records
- * @property {number} generation of that process; each crash begins a new one
+ * @property {number} tasks that the pipeline has
+ * @property {number} generation the newest of which a record was taken; each crash begins a new one
+ * @property {Map<number, string>} flowing tasks of that generation which take records, by the pid of their process
  * @property {Set<number>} killed
  * @property {number} handovers sessions that ended in order and passed on their state
  * @property {string | null} end the status that `dev` ended with
@@ -22,9 +22,9 @@ export const watchOperators = (signal) =>
       checkpoint: null,
       checkpoints: new Set(),
       idle: false,
-      started: null,
-      flowing: null,
+      tasks: 0,
       generation: 0,
+      flowing: new Map(),
       killed: new Set(),
       handovers: 0,
       end: null,
@@ -36,9 +36,9 @@ export const watchOperators = (signal) =>
 export function onEvent(state, event) {
   switch (event.event) {
     case "status":
-      // 0 until a new generation has said how far it is.
-      if (event.records > 0) state.records = event.records;
+      state.records = event.records;
       state.idle = event.idle;
+      state.tasks = event.tasks;
       if (event.checkpoint !== null) state.checkpoints.add(event.checkpoint);
       state.checkpoint = event.checkpoint;
       break;
@@ -46,7 +46,7 @@ export function onEvent(state, event) {
       onSession(state, event);
       break;
     case "log":
-      onLog(state, event.line);
+      onLog(state, event);
       break;
     case "end":
       state.end = event.status;
@@ -55,21 +55,19 @@ export function onEvent(state, event) {
 }
 
 function onSession(state, { state: what, pid }) {
-  if (what === "started") {
-    state.started = pid;
-    return;
-  }
+  if (what === "started") return;
   if (what === "killed") state.killed.add(pid);
-  if (state.flowing === pid) state.flowing = null;
+  state.flowing.delete(pid);
 }
 
 /** Sessions log events with fields: that they take records, and how they ended. */
-function onLog(state, line) {
+function onLog(state, { line, pid }) {
   if (!line.startsWith("{")) return;
   const logged = JSON.parse(line);
-  if (logged.event === "flowing") {
-    state.flowing = state.started;
+  if (logged.event === "flowing" && logged.generation >= state.generation) {
+    if (logged.generation > state.generation) state.flowing.clear();
     state.generation = logged.generation;
+    state.flowing.set(pid, logged.task);
   }
   if (logged.event === "session" && logged.outcome?.kind === "handover") state.handovers += 1;
 }

@@ -10,6 +10,7 @@ import { unlessInterrupted } from "../interrupt.js";
 import { type LoadedPipeline, loadPipeline } from "../load-pipeline.js";
 import { startEngine } from "./engine.js";
 import type { DevListener } from "./events.js";
+import { bundleFunctions } from "./function-bundle.js";
 import { checkPresent, makeMissing } from "./resources.js";
 import { Told } from "./told.js";
 import { watch } from "./watch.js";
@@ -51,6 +52,8 @@ interface Stage {
   readonly told: Told;
   readonly target: Target;
   readonly made: readonly string[];
+  /** What function processes load. */
+  readonly entry: string;
 }
 
 /** @param opened gets what closes what was opened, as soon as it is open */
@@ -58,6 +61,9 @@ async function prepare(options: DevOptions, opened: (() => Promise<unknown>)[]):
   const pipeline = await loadPipeline(options.file);
   checkSession(pipeline, options.sessionMillis);
   const config = await readConfig(pipeline.root);
+  // Beside the start of the cloud, and behind the configuration, which is bundled too: whoever is done first ends esbuild's process.
+  const bundling = bundleFunctions(pipeline.bundle);
+  bundling.catch(() => undefined);
   const { name } = pipeline.plan.graph;
   const told = new Told(functionNames(name), options.listener);
   const runner = await openRunner(pipeline, told);
@@ -69,7 +75,7 @@ async function prepare(options: DevOptions, opened: (() => Promise<unknown>)[]):
   opened.push(async () => target.clients.destroy());
   const made = target.local && options.create ? await makeMissing(target, pipeline.plan) : [];
   await checkPresent(target, pipeline.plan);
-  return { pipeline, runner, told, target, made };
+  return { pipeline, runner, told, target, made, entry: await bundling };
 }
 
 /** N1: a session that has hardly begun would ask for its last checkpoint. */
@@ -99,10 +105,10 @@ async function openRunner(pipeline: LoadedPipeline, told: Told): Promise<Runner>
 }
 
 async function run(stage: Stage, options: DevOptions): Promise<void> {
-  const { pipeline, target, runner, told, made } = stage;
+  const { pipeline, target, runner, told, made, entry } = stage;
   const { name } = pipeline.plan.graph;
   const endpoint = target.endpoint ?? `AWS, ${process.env.AWS_REGION ?? "the SDK's region"}`;
-  const engine = await startEngine({ pipeline, target, runner, told, sessionMillis: options.sessionMillis });
+  const engine = await startEngine({ pipeline, entry, target, runner, told, sessionMillis: options.sessionMillis });
   options.listener({ event: "ready", pipeline: name, endpoint, functionsEndpoint: runner.endpoint, made });
   await watch(engine, { ...options, pipeline: name, endpoint });
 }

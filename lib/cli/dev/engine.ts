@@ -1,18 +1,23 @@
 import { randomBytes, randomUUID } from "node:crypto";
-import { type CheckpointStore, readGenerationRecord, readHead, readProgress } from "../../checkpoint/store.js";
+import { tasksOf } from "../../checkpoint/fold.js";
+import { type CheckpointStore, readGenerationRecord, readHead } from "../../checkpoint/store.js";
+import { readTaskFacts } from "../../checkpoint/task-facts.js";
 import { wishRunning, wishStopped } from "../../checkpoint/wishes.js";
 import { environmentVariables } from "../../compose.js";
 import type { Runner } from "../../local/runner/runner.js";
 import type { StreamError } from "../../model/errors.js";
-import type { Head, Progress } from "../../model/head.js";
-import { coordinatorTask } from "../../model/ids.js";
+import type { Head } from "../../model/head.js";
+import type { TaskId } from "../../model/ids.js";
 import { functionVariables, storeOf, type Target } from "../environment.js";
 import type { LoadedPipeline } from "../load-pipeline.js";
+import { type Standing, standingOf } from "./standing.js";
 import type { Told } from "./told.js";
 import { wholePaths } from "./whole-paths.js";
 
 export interface EngineOptions {
   readonly pipeline: LoadedPipeline;
+  /** The file that function processes load. */
+  readonly entry: string;
   readonly target: Target;
   /** How long a session may run; 15 minutes at most, as on Lambda. */
   readonly sessionMillis: number;
@@ -22,7 +27,7 @@ export interface EngineOptions {
 
 /** A pipeline that runs in function processes of this machine. */
 export interface Engine {
-  /** What head and coordinator say now. */
+  /** What head and tasks say now. */
   look(): Promise<EngineView>;
   /** SIGKILLs an operator process that is busy. */
   kill(): number | null;
@@ -34,7 +39,10 @@ export interface Engine {
 
 export interface EngineView {
   readonly head: Head | null;
-  readonly progress: Progress | null;
+  /** Of all tasks together. */
+  readonly progress: Standing | null;
+  /** That the generation has. */
+  readonly tasks: number;
   /** `starting`: the generation that this start asked for is not open yet. `taken-over`: somebody has started the pipeline since. */
   readonly run: "starting" | "ours" | "taken-over";
 }
@@ -68,7 +76,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
 }
 
 function deploy(options: EngineOptions, version: string, variables: Readonly<Record<string, string>>): void {
-  const { pipeline, target, runner } = options;
+  const { pipeline, entry, target, runner } = options;
   const { task, supervisor } = target.environment.functions;
   const bindings = wholePaths(pipeline.plan, target.environment.bindings, process.cwd());
   const env = {
@@ -76,7 +84,7 @@ function deploy(options: EngineOptions, version: string, variables: Readonly<Rec
     ...environmentVariables({ ...target.environment, bindings }),
     NODE_OPTIONS: "--enable-source-maps",
   };
-  const common = { version, entry: pipeline.bundle, env };
+  const common = { version, entry, env };
   // As the construct will set them: no retries of tasks (R4), their failures go to the supervisor.
   const taskConfig = { retries: 0, maxAgeMs: 60_000, onFailure: { functionName: supervisor } } as const;
   const supervisorConfig = { retries: 0, maxAgeMs: 60_000, onFailure: null } as const;
@@ -90,23 +98,33 @@ function deploy(options: EngineOptions, version: string, variables: Readonly<Rec
   runner.deploy({ ...common, name: task, handler: "task", timeoutMs: options.sessionMillis, asyncConfig: taskConfig });
 }
 
-async function look(store: CheckpointStore, run: (head: Head) => Promise<EngineView["run"]>): Promise<EngineView> {
+async function look(store: CheckpointStore, run: (head: Head) => Promise<Run>): Promise<EngineView> {
   const head = (await readHead(store))?.value ?? null;
-  if (head === null) return { head, progress: null, run: "starting" };
-  const progress = await readProgress(store, head.incarnation, head.generation, coordinatorTask);
-  return { head, progress, run: await run(head) };
+  if (head === null) return { head, progress: null, tasks: 0, run: "starting" };
+  const { kind, tasks } = await run(head);
+  const { progress } = await readTaskFacts(store, head.incarnation, head.generation, tasks);
+  return { head, progress: standingOf(tasks, progress), tasks: tasks.length, run: kind };
 }
 
-/** Whose run it is: a generation's record names the request that it was opened for. Read once a generation. */
-function runOf(store: CheckpointStore, request: string): (head: Head) => Promise<EngineView["run"]> {
+interface Run {
+  readonly kind: EngineView["run"];
+  readonly tasks: readonly TaskId[];
+}
+
+/** Whose run it is: a generation's record names the request that it was opened for, and its tasks. Read once a generation. */
+function runOf(store: CheckpointStore, request: string): (head: Head) => Promise<Run> {
   let record = "";
-  let run: EngineView["run"] = "starting";
+  let run: Run = { kind: "starting", tasks: [] };
   return async (head) => {
     if (head.generationRecord === record) return run;
-    const { requestId } = await readGenerationRecord(store, head);
+    const found = await readGenerationRecord(store, head);
     record = head.generationRecord;
-    if (requestId === request) run = "ours";
-    else if (run === "ours") run = "taken-over";
+    run = { kind: kindOf(run.kind, found.requestId === request), tasks: tasksOf(found) };
     return run;
   };
+}
+
+function kindOf(before: EngineView["run"], isOurs: boolean): EngineView["run"] {
+  if (isOurs) return "ours";
+  return before === "ours" ? "taken-over" : before;
 }

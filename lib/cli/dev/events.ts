@@ -15,6 +15,8 @@ export type DevEvent =
       readonly generation: number;
       readonly checkpoint: number | null;
       readonly checkpoints: number;
+      readonly tasks: number;
+      /** Read by all tasks, since the pipeline began. */
       readonly records: number;
       readonly behindMillis: number;
       readonly idle: boolean;
@@ -32,7 +34,8 @@ export type DevEvent =
   /** The endpoint takes long to answer. */
   | { readonly event: "waiting"; readonly endpoint: string; readonly millis: number }
   | { readonly event: "recovered"; readonly generation: number; readonly seconds: number }
-  | { readonly event: "log"; readonly function: string; readonly line: string }
+  /** `pid`: of the process that printed it. */
+  | { readonly event: "log"; readonly function: string; readonly pid: number | null; readonly line: string }
   | { readonly event: "end"; readonly status: Status; readonly failures: Head["failures"] };
 
 export type DevListener = (event: DevEvent) => void;

@@ -54,7 +54,7 @@ export function statusLine(status: StatusEvent): string {
   const reading = status.behindMillis > 0 ? `behind ${formatMillis(status.behindMillis)}` : "reading";
   const parts = [
     status.status === "suspended" ? "asleep" : status.status,
-    `generation ${status.generation}`,
+    `generation ${status.generation}${status.tasks > 1 ? ` (${status.tasks} tasks)` : ""}`,
     status.checkpoint === null ? "no checkpoint yet" : `checkpoint ${status.checkpoint}`,
     `${status.records.toLocaleString("en-US")} records`,
     status.idle ? "up to date" : reading,

@@ -13,7 +13,7 @@ import { systemClock } from "../../ports/clock.js";
 import type { AttributeType } from "../../ports/tables.js";
 import type { Target } from "../environment.js";
 
-/** Shards of a stream that `dev` makes. */
+/** Shards of a stream that `dev` makes, and one for each task that may read it. */
 const shardsMade = 2;
 
 /** On a local endpoint: makes the streams, tables and bucket that are missing, and returns their names. */
@@ -28,7 +28,7 @@ export async function makeMissing(target: Target, plan: Plan): Promise<readonly 
   for (const source of plan.sources.values()) {
     if (isFile(source)) continue;
     const stream = target.bindings.stream(source.config.stream);
-    await note(`stream ${stream}`, make.stream(stream, shardsMade));
+    await note(`stream ${stream}`, make.stream(stream, Math.max(shardsMade, plan.settings.parallelism)));
   }
   for (const { table, key } of tablesOf(plan))
     await note(`table ${target.bindings.table(table)}`, make.table(target.bindings.table(table), key));

@@ -28,7 +28,7 @@ export class Told {
   }
 
   onEvent(event: RunnerEvent): void {
-    if (event.kind === "log") this.#onLog(event.functionName, event.line);
+    if (event.kind === "log") this.#onLog(event);
     else if (event.kind === "dropped" || event.kind === "frozen") return;
     else if (event.functionName === this.names.task) this.#onSession(event);
     else if (event.kind === "finished") this.#transients = 0;
@@ -36,10 +36,10 @@ export class Told {
       this.startFailure ??= new StreamError("bug", `${event.functionName}: ${event.error.errorMessage}`);
   }
 
-  #onLog(functionName: string, line: string): void {
+  #onLog({ functionName, pid, line }: Extract<RunnerEvent, { readonly kind: "log" }>): void {
     this.#recovery.onLog(line);
     if (functionName === this.names.supervisor) this.#onSupervisor(line);
-    this.listener({ event: "log", function: functionName, line });
+    this.listener({ event: "log", function: functionName, pid, line });
   }
 
   /** The supervisor fails where the start or restore that was asked for cannot be, and logs the reason. */

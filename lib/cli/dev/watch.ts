@@ -128,19 +128,23 @@ function failuresOnce(listener: DevListener): (view: EngineView) => void {
 export function statusOf(): (view: EngineView) => Extract<DevEvent, { readonly event: "status" }> {
   let opened: number | null = null;
   let sleeping: number | null = null;
-  return ({ head, progress, run }) => {
+  let records = 0;
+  return ({ head, progress, tasks, run }) => {
     const generation = head?.generation ?? 0;
     if (run === "ours") opened ??= generation;
     const isAsleep = run === "ours" && head?.status === "suspended";
     if (opened !== null && sleeping !== null && generation > sleeping) opened++;
     sleeping = isAsleep ? generation : null;
+    // A generation that is restored has told nothing yet.
+    records = progress?.records ?? records;
     return {
       event: "status",
       status: run !== "starting" && head !== null ? head.status : "starting",
       generation,
       checkpoint: head?.completed?.checkpointId ?? null,
       checkpoints: head === null ? 0 : head.nextCheckpointId - 1,
-      records: progress?.records ?? 0,
+      tasks,
+      records,
       behindMillis: progress?.behindMillis ?? 0,
       idle: isAsleep || (run === "ours" && progress !== null && progress.idleSince !== null),
       restarts: opened === null ? 0 : generation - opened,

@@ -76,7 +76,14 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   onTestFinished(() => input.close());
   const taskFunction = functionNames(name).task;
   const told = new Told(functionNames(name), () => undefined);
-  const engine = await startEngine({ pipeline, target, runner, told, sessionMillis: options.sessionMillis });
+  const engine = await startEngine({
+    pipeline,
+    entry: pipeline.bundle,
+    target,
+    runner,
+    told,
+    sessionMillis: options.sessionMillis,
+  });
   const looks = looksAt(storeOf(name, target));
   const ended = () => events.flatMap((event) => endedOf(event, taskFunction));
   const holder = async () => {
@@ -155,7 +162,8 @@ export async function until(
   }
 }
 
-async function tablesOf(endpoint: string, name: string): Promise<Result> {
+/** What the tables of a words pipeline hold. */
+export async function tablesOf(endpoint: string, name: string): Promise<Result> {
   return {
     words: await rowsOf(endpoint, `words-${name}`, "word"),
     tags: await rowsOf(endpoint, `tags-${name}`, "tag"),

@@ -21,6 +21,8 @@ const threeRecords = { A: shard(0, "x1", "y1"), B: shard(0.5, "y2") };
 const twoShardsOfOneTask = { A: shard(0, "x1"), B: shard(0, "y1") };
 /** A rescale moves shard B to another task. */
 const moving = { A: shard(0), B: shard(0.5, "x1", "x2") };
+const movingOne = { A: shard(0), B: shard(0.5, "x1") };
+const twoHalves = { A: shard(0, "x1"), B: shard(0.5) };
 const split = { P: shard(0, "x1"), L: child(0, ["P"]), R: child(0.5, ["P"], "x2") };
 const merge = { P: shard(0, "x1"), Q: shard(0.5, "y1"), C: child(0.5, ["P", "Q"], "x2") };
 const many = { A: shard(0, "x1", "y1", "x2"), B: shard(0.5, "y2", "x3") };
@@ -212,7 +214,7 @@ const rescales = (): readonly Configuration[] => [
   }),
   holds("E4, K2 both stages are rescaled 2-1 and 1-2", {
     ...unaligned,
-    shards: moving,
+    shards: movingOne,
     plans: [
       [2, 1],
       [1, 2],
@@ -323,7 +325,7 @@ const alignments = (): readonly Configuration[] => [
     ...unaligned,
     alignments: ["unaligned", "aligned"],
     bounded: true,
-    shards: twoShards,
+    shards: twoHalves,
     plans: [[2, 1]],
     budget: budget({ openings: 1 }),
   }),

@@ -69,7 +69,7 @@ const right = (): readonly Configuration[] => [
     budget: budget({ wakes: 1, failures: 1, aborts: 1 }),
   }),
   holds("C3 stop, a start, a failure, zombies", { ...stopping, budget: budget({ wakes: 1, failures: 1 }) }),
-  holds("C3, B5 finish, a death, an abort", { ...finishing, budget: budget({ deaths: 1, aborts: 1, checkpoints: 1 }) }),
+  holds("C3, B5 finish, a death, an abort", { ...finishing, budget: budget({ deaths: 1, aborts: 1 }) }),
   holds("C3, B4 finish, a task finishes before the others", {
     ...finishing,
     budget: budget({ checkpoints: 2, deaths: 1 }),
@@ -81,7 +81,7 @@ const right = (): readonly Configuration[] => [
   holds("R2 finish, the opening keeps the status (another way)", {
     ...finishing,
     rules: { ...asBuilt, opening: "status stays" },
-    budget: budget({ deaths: 1, handovers: 1, checkpoints: 1 }),
+    budget: budget({ deaths: 1, checkpoints: 1 }),
   }),
 ];
 

@@ -1,0 +1,147 @@
+// Two stages in real processes: any of them is killed about every second, shards are split and merged, and the pipeline goes on with
+// other numbers of tasks, from a checkpoint that it stopped at and from one that it was killed after. What comes out is compared with
+// a recomputation from the stream itself, which shares nothing with the pipeline.
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, expect, it, vi } from "vitest";
+import type { DevEvent } from "../../lib/cli/dev/events.js";
+import { seededRandom } from "../../lib/local/runner/queue.js";
+import { makeStream, startTestCloud, type TestCloud } from "../fixtures/cli/cloud.js";
+import { endAll, nothingIsLeft, type Running } from "../fixtures/cli/command.js";
+import { dev } from "../fixtures/cli/dev.js";
+import { newProject, type Project } from "../fixtures/cli/project.js";
+import { seed } from "./zombies/moments.js";
+import { tablesOf } from "./zombies/stage.js";
+import { type Input, openInput } from "./zombies/stream.js";
+import { resultOf, someWords, wordsPipeline } from "./zombies/words.js";
+
+const count = Number(process.env.STAGES_RECORDS ?? 24_000);
+const words = 400;
+/** In parts, so that all goes on while it comes. */
+const recordsPerPart = 300;
+const partsPerSecond = 10;
+// Processes start slowly on a busy machine.
+vi.setConfig({ testTimeout: 150_000 + count * 3, hookTimeout: 60_000 });
+
+const name = "stages";
+const settings = (parallelism: number): string => `
+  parallelism: ${parallelism},
+  checkpoint: { interval: "400ms", timeout: "4s", tolerableFailures: 100 },
+  session: { reserve: "8s" },
+  restart: { initialDelay: "50ms", maxDelay: "200ms", window: "1s" }`;
+
+let project: Project | null = null;
+let cloud: TestCloud | null = null;
+afterAll(async () => {
+  await cloud?.close();
+  endAll();
+  project?.remove();
+});
+
+type Of<K extends DevEvent["event"]> = Extract<DevEvent, { readonly event: K }>;
+const eventsOf = <K extends DevEvent["event"]>(running: Running, kind: K): readonly Of<K>[] =>
+  running.events().filter((event): event is Of<K> => event.event === kind);
+const killsOf = (running: Running): number =>
+  eventsOf(running, "session").filter(({ state }) => state === "killed").length;
+const generationsOf = (running: Running): ReadonlySet<number> =>
+  new Set(eventsOf(running, "status").map(({ generation }) => generation));
+const failuresOf = (running: Running): readonly Of<"failure">[] =>
+  eventsOf(running, "failure").filter(({ kind }) => kind !== "died");
+
+/** Until it is told to stop, so that all that happens happens while records come. */
+function startPutting(input: Input, all: ReturnType<typeof someWords>) {
+  let [put, wanted] = [0, 0];
+  let failed: unknown = null;
+  const work = async () => {
+    for (;;) {
+      while (put < Math.min(wanted, all.length)) {
+        await input.put(all.slice(put, put + recordsPerPart));
+        put += recordsPerPart;
+        await sleep(1_000 / partsPerSecond);
+      }
+      if (put >= all.length) return;
+      await sleep(20);
+    }
+  };
+  const done = work().catch((error: unknown) => {
+    failed = error;
+  });
+  return {
+    /** Resolves when so much of the whole is put. */
+    async until(share: number) {
+      wanted = Math.round(all.length * share);
+      while (put < Math.min(wanted, all.length) && failed === null) await sleep(20);
+      if (failed !== null) throw failed;
+    },
+    done,
+  };
+}
+
+function openProject(parallelism: number): Project {
+  project ??= newProject({});
+  project.write("pipeline.ts", wordsPipeline(name, settings(parallelism)));
+  return project;
+}
+
+/** The pipeline in processes of which one is killed about every second, until a number of kills and of restarts have come. */
+function startChaos(parallelism: number, env: TestCloud["env"]): Running {
+  return dev(openProject(parallelism), ["--chaos", "1200ms", "--session", "12s"], env);
+}
+
+async function survives(running: Running, kills: number): Promise<void> {
+  const before = killsOf(running);
+  while (killsOf(running) < before + kills) {
+    await Promise.race([sleep(50), running.ended.then(({ err }) => expect.fail(`dev ended: ${err}`))]);
+  }
+  const { checkpoints } = await running.event("status", ({ checkpoint }) => checkpoint !== null);
+  await running.event("status", (event) => event.checkpoint !== null && event.checkpoint > checkpoints);
+}
+
+it("B2 E2 E3 E4 K2: nothing is lost and nothing counts twice, whatever is killed, split, merged and rescaled", async () => {
+  const random = seededRandom(seed);
+  cloud = await startTestCloud(openProject(2).folder);
+  const { endpoint, env } = cloud;
+  await makeStream(endpoint, `words-${name}`, 2);
+  const input = openInput(endpoint, `words-${name}`);
+  const putting = startPutting(input, someWords(0, count, words));
+
+  const first = startChaos(2, env);
+  await putting.until(0.15);
+  await survives(first, 1);
+  await input.reshard("split", random);
+  await putting.until(0.35);
+  await survives(first, 2);
+  await putting.until(0.4);
+  // In the middle of everything: what was on its way between tasks is read by another number of them.
+  first.signal("SIGKILL", "group");
+  await first.ended;
+  await nothingIsLeft(first);
+
+  const second = startChaos(3, env);
+  await putting.until(0.55);
+  await survives(second, 2);
+  await input.reshard("merge", random);
+  await putting.until(0.75);
+  await survives(second, 1);
+  second.signal("SIGINT", "group");
+  expect(await second.ended, `seed ${seed}`).toMatchObject({ code: 0 });
+
+  // One task takes over from all.
+  const third = dev(openProject(1), ["--chaos", "1500ms", "--session", "12s"], env);
+  await putting.until(0.9);
+  third.signal("SIGINT", "group");
+  expect(await third.ended, `seed ${seed}`).toMatchObject({ code: 0 });
+  const last = dev(openProject(4), ["--until-drained"], env);
+  await putting.until(1);
+  await putting.done;
+  expect(await last.ended, `seed ${seed}`).toMatchObject({ code: 0, err: "" });
+  // The last one may have been drained between two parts.
+  expect(await dev(openProject(2), ["--until-drained"], env).ended).toMatchObject({ code: 0, err: "" });
+
+  const records = await input.readAll();
+  input.close();
+  expect(records).toHaveLength(count);
+  expect(await tablesOf(endpoint, name), `seed ${seed}`).toEqual(resultOf(records));
+  for (const running of [first, second, third, last]) expect(failuresOf(running), `seed ${seed}`).toEqual([]);
+  expect(killsOf(first) + killsOf(second)).toBeGreaterThanOrEqual(6);
+  expect(generationsOf(first).size).toBeGreaterThan(2);
+});

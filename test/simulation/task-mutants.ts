@@ -1,0 +1,303 @@
+import { noFaults, type Profile } from "../../lib/testing/simulation/profile.js";
+import type { Variant } from "../../lib/testing/simulation/tally-pipeline.js";
+import type { Mutant } from "./mutants.js";
+
+const plain: Variant = { tallies: "held", deletes: false, calls: "none", files: false, bad: "fail" };
+const files: Variant = { ...plain, files: true };
+
+/** Three tasks of each stage, that fail often. */
+const apart: Partial<Profile> = { parallelism: [3], variant: plain };
+const crashing: Partial<Profile> = { ...apart, faults: { ...noFaults, crash: 0.01 } };
+/** Other numbers of tasks with every deployment, and back to a checkpoint that was made with yet others. */
+const rescaled: Partial<Profile> = { parallelism: [3, 2, 4], variant: plain, wishes: 8, shards: 3 };
+/** Frames stay long under way. */
+const slow: Partial<Profile> = { slowService: "registers", records: 60 };
+const resharded: Partial<Profile> = { shards: 3, reshards: 8, records: 60 };
+
+/** As {@link mutants}, for the rules that several tasks keep between them. */
+export const taskMutants: readonly Mutant[] = [
+  {
+    name: "E1 an open frame is forgotten at the cut",
+    file: "lib/runtime/edge-output.ts",
+    find: "if (this.#writer.records > 0) this.#close();",
+    replace: "if (this.#writer.records > 0) this.#writer.take();",
+    profile: apart,
+    seed: 1,
+  },
+  {
+    name: "E1 an open frame goes on in the next epoch",
+    file: "lib/runtime/edge-output.ts",
+    find: "    if (this.#writer.records > 0) this.#close();\n",
+    replace: "",
+    profile: crashing,
+    seed: 1,
+  },
+  {
+    name: "E1 a hand-over begins its numbers anew",
+    file: "lib/runtime/channels.ts",
+    find: "sent: start.sent[edge] ?? 0, epoch",
+    replace: "sent: 0, epoch",
+    profile: apart,
+    seed: 1,
+  },
+  {
+    name: "E1 names of frames without their generation",
+    file: "lib/checkpoint/names.ts",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+    find: "`note/${generationPart(incarnation, generation)}/${edge}/${padded(producer, 3)}/`",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+    replace: "`note/${incarnation}/${padded(Math.min(generation, 1), 8)}/${edge}/${padded(producer, 3)}/`",
+    profile: crashing,
+    seed: 1,
+  },
+  {
+    name: "E2 a range has no key groups",
+    file: "lib/runtime/frame-feed.ts",
+    find: "new SliceReader(edge, bytes, slice, range.keyGroups)",
+    replace: "new SliceReader(edge, bytes, slice, range.edge === edge ? slice.keyGroups : range.keyGroups)",
+    profile: { ...rescaled, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E2 ranges are ordered per producer",
+    file: "lib/runtime/edge-input.ts",
+    find: "    const first = this.#expected[0]?.range.generation;\n    return this.#expected.filter(({ range }) => range.generation === first);",
+    replace:
+      "    const firstOf = (producer: number) => this.#expected.find(({ range }) => range.producer === producer)?.range.generation;\n    return this.#expected.filter(({ range }) => range.generation === firstOf(range.producer));",
+    profile: { ...rescaled, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E4 only the own generation comes last",
+    file: "lib/runtime/edge-input.ts",
+    find: "return this.#expected.filter(({ range }) => range.generation === first);",
+    replace:
+      "return this.#expected.filter(({ range }) => (range.to === null) === (first === this.#options.generation));",
+    profile: { ...rescaled, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E2 a hand-over forgets what is still expected",
+    file: "lib/runtime/restore.ts",
+    find: "    ranges: ack.expected,\n",
+    replace: "    ranges: [],\n",
+    profile: apart,
+    seed: 1,
+  },
+  {
+    name: "E3 sent is counted at the ack",
+    file: "lib/runtime/channels.ts",
+    find: "    return {\n      sent: Object.fromEntries(cuts.map(([edge, { sent }]) => [edge, sent])),\n",
+    replace:
+      "    const { outputs } = this;\n    return {\n      get sent() {\n        return Object.fromEntries([...outputs].map(([edge, output]) => [edge, output.sent]));\n      },\n",
+    profile: { ...crashing, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E3 what is still expected is counted at the ack",
+    file: "lib/runtime/channels.ts",
+    find: "expected: this.inputs.flatMap((input) => input.ranges()),",
+    replace:
+      "...((inputs) => ({\n        get expected() {\n          return inputs.flatMap((input) => input.ranges());\n        },\n      }))(this.inputs),",
+    profile: { ...crashing, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E3 a checkpoint names no frames",
+    file: "lib/runtime/channels.ts",
+    find: "      expected: this.inputs.flatMap((input) => input.ranges()),\n",
+    replace: "      expected: [],\n",
+    profile: crashing,
+    seed: 1,
+  },
+  {
+    name: "E3 a range is closed a frame too late",
+    file: "lib/checkpoint/inherit.ts",
+    find: "to: range.to ?? sentOn(manifest, range) }",
+    replace: "to: range.to ?? sentOn(manifest, range) + 1 }",
+    profile: crashing,
+    seed: 1,
+  },
+  {
+    name: "E3 a range is closed a frame too early",
+    file: "lib/checkpoint/inherit.ts",
+    find: "to: range.to ?? sentOn(manifest, range) }",
+    replace: "to: range.to ?? sentOn(manifest, range) - 1 }",
+    profile: { ...crashing, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E3 the open lane of a generation that is over stays open",
+    file: "lib/checkpoint/inherit.ts",
+    find: "to: range.to ?? sentOn(manifest, range) }",
+    replace: "to: range.to ?? sentOn(manifest, range) * 0 + 1_000_000 }",
+    profile: { ...crashing, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E4 an heir takes over the ranges of the task of its number",
+    file: "lib/checkpoint/inherit.ts",
+    find: "ranges: inheritRanges(manifest, heir.operators, own),",
+    replace:
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+      "ranges: inheritRanges({ ...manifest, tasks: manifest.tasks.map((ack) => (ack.task === `${heir.stage}.${heir.index}` ? ack : { ...ack, expected: [] })) }, heir.operators, own),",
+    profile: { ...rescaled, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E4 an heir takes over ranges with the key groups of others",
+    file: "lib/checkpoint/inherit.ts",
+    find: "return keyGroups === null ? [] : [{ ...range, keyGroups }];",
+    replace: "return keyGroups === null ? [] : [range];",
+    profile: { ...rescaled, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E4 a rescaled task adds its delta to the base of another",
+    file: "lib/runtime/restore-state.ts",
+    find: "    last = isWhole ? restored : null;\n  }\n  return snapshots.length === 1 ? last : null;",
+    replace: "    last = isWhole ? restored : restored;\n  }\n  return last;",
+    profile: rescaled,
+    seed: 1,
+  },
+  {
+    name: "E4 an heir reads the state of the task of its number",
+    file: "lib/checkpoint/inherit.ts",
+    find: "snapshots: inheritSnapshots(manifest, heir.operators, own),",
+    replace:
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+      "snapshots: inheritSnapshots({ ...manifest, tasks: manifest.tasks.filter(({ task }) => task === `${heir.stage}.${heir.index}`) }, heir.operators, own),",
+    profile: rescaled,
+    seed: 1,
+  },
+  {
+    name: "E4 what is fused takes records before the frames of its edge",
+    file: "lib/runtime/feed.ts",
+    find: `const takesRecords = from === "all" && !this.#channels.isBehind;`,
+    replace: `const takesRecords = from === "all";`,
+    profile: { ...rescaled, ...slow, parallelism: [3, 1] },
+    seed: 1,
+  },
+  {
+    name: "B2 a frame of the next epoch is taken before the cut",
+    file: "lib/runtime/channels.ts",
+    find: `if (alignment === "at-least-once") return anyEpoch;`,
+    replace: `if (alignment !== "aligned") return anyEpoch;`,
+    profile: { ...crashing, ...slow },
+    seed: 1,
+  },
+  {
+    name: "B2 aligned, but nothing is set aside",
+    file: "lib/runtime/channels.ts",
+    find: `if (alignment === "at-least-once") return anyEpoch;`,
+    replace: `if (alignment !== "unaligned") return anyEpoch;`,
+    profile: { ...crashing, ...slow, alignment: "aligned" },
+    seed: 1,
+  },
+  {
+    name: "B2 a cut within a frame",
+    file: "lib/runtime/session.ts",
+    find: "return task.inFlight === 0 && !this.#feed.isMidFrame &&",
+    replace: "return task.inFlight === 0 &&",
+    profile: { ...crashing, records: 300, keys: 5, aggregates: 0.9, bursts: 3, variant: { ...plain, tallies: "eager" } },
+    seed: 1,
+  },
+  {
+    name: "B3 the ack does not wait for frames",
+    file: "lib/runtime/cut.ts",
+    find: "  await cut.channels.durable;\n",
+    replace: "",
+    profile: { ...crashing, ...slow },
+    seed: 1,
+  },
+  {
+    name: "E1 the note comes before the frame is durable",
+    file: "lib/checkpoint/exchange.ts",
+    find: "await repeat(store.clock, () => storeBody(store.blobs, key, bytes));",
+    replace:
+      "await storeBody({ ...store.blobs, put: async (at, body) => void repeat(store.clock, () => store.blobs.put(at, body)).catch(() => undefined) }, key, bytes);",
+    profile: { ...crashing, records: 1_500, keys: 5, aggregates: 1, bursts: 2, slowService: "blobs" },
+    seed: 1,
+  },
+  {
+    name: "B4 a checkpoint completes without the acks of later stages",
+    file: "lib/checkpoint/fold.ts",
+    find: "  for (const task of tasksOf(record)) {",
+    replace: `  for (const task of tasksOf(record).filter((one) => one.startsWith("0."))) {`,
+    profile: crashing,
+    seed: 1,
+  },
+  {
+    name: "B4 the end is reached though not all tasks have finished",
+    file: "lib/checkpoint/decide.ts",
+    find: `if (all && pending.andThen === "finish" && !acks.every((ack) => ack.finished)) return`,
+    replace: `if (all && pending.andThen === "finish" && acks.length === 0) return`,
+    profile: { ...apart, ...resharded, endMillis: 20_000 },
+    seed: 1,
+  },
+  {
+    name: "C2 committables go to the task of the same number",
+    file: "lib/checkpoint/inherit.ts",
+    find: "lists: heir.sinks.length === 0 ? [] : manifest.tasks.filter(isFirstOwned),",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
+    replace: "lists: manifest.tasks.filter(({ task }) => task === `${heir.stage}.${heir.index}`),",
+    profile: { ...rescaled, slowService: "tables" },
+    seed: 1,
+  },
+  {
+    name: "C4 a task sweeps what another one took over",
+    file: "lib/runtime/restore.ts",
+    find: "    listed: [...listed.values()].flat(),\n",
+    replace: "    listed: lists.flatMap((ack) => listed.get(ack) ?? []),\n",
+    profile: { ...rescaled, variant: files, slowService: "files" },
+    seed: 1,
+  },
+  {
+    name: "K2 every task reads every shard",
+    file: "lib/runtime/open-parts.ts",
+    find: "ownerOf(keyGroupAt(entry.hashKeys[0]), place.tasks) === place.index;",
+    replace: "ownerOf(keyGroupAt(entry.hashKeys[0]), place.tasks) >= 0;",
+    profile: { ...apart, shards: 3 },
+    seed: 1,
+  },
+  {
+    name: "K3 a child enters although its parents' frames are under way",
+    file: "lib/checkpoint/shard-table.ts",
+    find: "    !inTable.some((parent) => isInFlight(known.get(parent)?.at, acks)) &&\n",
+    replace: "",
+    profile: { ...apart, ...resharded, ...slow },
+    seed: 1,
+  },
+  {
+    name: "B1 the end is asked for though a child is not known to its task",
+    file: "lib/checkpoint/triggers.ts",
+    find: "if (knowAllShards(facts, head, progress) && progress.every(",
+    replace: "if (progress.every(",
+    profile: { ...apart, ...resharded, endMillis: 20_000 },
+    seed: 1,
+  },
+  {
+    name: "G2 frames go that a checkpoint names",
+    file: "lib/checkpoint/frames-garbage.ts",
+    find: "  if (isWithin(frame.n, named.get(lane) ?? [])) return false;\n",
+    replace: "  if (frame.n < 0 && isWithin(frame.n, named.get(lane) ?? [])) return false;\n",
+    profile: { ...crashing, ...slow, retained: 3, collects: true },
+    seed: 1,
+  },
+  {
+    name: "G2 frames go that a task has not taken",
+    file: "lib/checkpoint/frames-garbage.ts",
+    find: "first: Math.min(frontiers.get(lane)?.first ?? from, from) }",
+    replace: "first: Math.max(frontiers.get(lane)?.first ?? from, from) }",
+    profile: { ...apart, ...slow, retained: 1 },
+    seed: 1,
+  },
+  {
+    name: "G1 frames of a generation that is over stay",
+    file: "lib/checkpoint/frames-garbage.ts",
+    find: "return !of.isLiving(frame.generation);",
+    replace: "return false;",
+    profile: { ...crashing, retained: 1, collects: true },
+    seed: 1,
+  },
+];
