@@ -14,6 +14,7 @@ const benchmarks = {
   kinesis: () => import("./kinesis.mjs"),
   recovery: () => import("./recovery.mjs"),
   cost: () => import("./cost.mjs"),
+  idle: () => import("./idle.mjs"),
   profile: () => import("./profile.mjs"),
 };
 /** It is for whoever works on the code: it runs where it is named. */
@@ -29,6 +30,7 @@ const help = `npm run bench -- [benchmark ...] [options]
   kinesis       records a second through the embedded Kinesis, beside a bare read loop
   recovery      from a SIGKILL to the first record after it
   cost          requests for a million records at list price, beside a trigger with an item per record
+  idle          what a day costs on which nothing comes, in virtual time
   profile       where the CPU time of f1 and k1 goes (only where it is named)
 
 Without a name: all but the last.

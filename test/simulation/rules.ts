@@ -1,5 +1,5 @@
-// Rules as one would first write them down, which a search over models found to be wrong, and the rules of docs/PROTOCOL.md as
-// far as they concern one task: each with what would find the code that followed the wrong one.
+// Rules as one would first write them down, which a search over models found to be wrong, and the rules of docs/PROTOCOL.md:
+// each with what would find the code that followed the wrong one.
 
 /** `mutants`: names in mutants.ts, which seeds find. `test`: another test that has teeth for it. `later`: the part is not running yet. */
 export type Teeth =
@@ -16,21 +16,40 @@ const byMutants = (rule: string, ...names: readonly string[]): Rule => ({ rule, 
 const byTest = (rule: string, file: string, name: string): Rule => ({ rule, teeth: { kind: "test", file, name } });
 const later = (rule: string, part: string): Rule => ({ rule, teeth: { kind: "later", part } });
 
-const exchange = "the exchange: several tasks";
-
 /** Wrong rules, with the counter-example that the search found. */
 export const wrongRules: readonly Rule[] = [
-  later("E2, a range has no key groups", exchange),
-  later("E2, ranges are ordered per producer", exchange),
-  later("E4, only the own generation comes last", exchange),
-  later("E3, sent is counted at the ack", exchange),
-  later("E1, aligned, a finished producer says nothing", exchange),
-  later("at-least-once, read as exactly once", exchange),
-  later("K3, a child starts when its parents are finished, though their frames are not taken", exchange),
-  later("aligned, but nothing is set aside", exchange),
-  later("a frame of the next epoch is taken before the cut", exchange),
-  later("frames without their generation in the name, or with another number each time", exchange),
-  later("C2, committables go to the task of the same number", exchange),
+  byMutants("E2, a range has no key groups", "E2 a range has no key groups"),
+  byMutants("E2, ranges are ordered per producer", "E2 ranges are ordered per producer"),
+  byMutants("E4, only the own generation comes last", "E4 only the own generation comes last"),
+  byMutants("E3, sent is counted at the ack", "E3 sent is counted at the ack"),
+  byTest(
+    "E1, aligned, a finished producer says nothing",
+    "test/unit/stages-sessions.test.ts",
+    "B4 bounded input is finished when all tasks have taken all, whatever is in flight at its end",
+  ),
+  byTest(
+    "at-least-once, read as exactly once",
+    "test/unit/stages-sessions.test.ts",
+    "B2 on one schedule of crashes: unaligned and aligned count each record once, at-least-once counts some twice",
+  ),
+  byMutants(
+    "K3, a child starts when its parents are finished, though their frames are not taken",
+    "K3 a child enters although its parents' frames are under way",
+  ),
+  byMutants("aligned, but nothing is set aside", "B2 aligned, but nothing is set aside"),
+  byMutants(
+    "a frame of the next epoch is taken before the cut",
+    "B2 a frame of the next epoch is taken before the cut",
+  ),
+  byMutants(
+    "frames without their generation in the name, or with another number each time",
+    "E1 names of frames without their generation",
+    "E1 a hand-over begins its numbers anew",
+  ),
+  byMutants(
+    "C2, committables go to the task of the same number",
+    "C2 committables go to the task of the same number",
+  ),
   byTest(
     "N1, a session goes on after its cut, then hands over with the ack",
     "test/unit/runtime-phase.test.ts",
@@ -155,7 +174,7 @@ export const wrongRules: readonly Rule[] = [
   ),
 ];
 
-/** The rules of the protocol that concern one task. */
+/** The rules of the protocol. */
 export const rules: readonly Rule[] = [
   byMutants("R1", "R1 complete without a condition"),
   byMutants(
@@ -174,9 +193,19 @@ export const rules: readonly Rule[] = [
   byMutants("R6", "R6 one name for the objects of all checkpoints"),
   byMutants("R7", "R7 a manifest does not name the one before", "R7 nobody repairs a marker"),
   byMutants("B1", "B1 an id of a checkpoint is used again"),
-  byMutants("B2", "B2 a cut does not wait for calls"),
-  byMutants("B3", "B3 the ack comes before what it refers to"),
-  byMutants("B4", "B4 complete without an ack", "B4 the ack of the checkpoint before counts for the next"),
+  byMutants(
+    "B2",
+    "B2 a cut does not wait for calls",
+    "B2 a frame of the next epoch is taken before the cut",
+    "B2 aligned, but nothing is set aside",
+  ),
+  byMutants("B3", "B3 the ack comes before what it refers to", "B3 the ack does not wait for frames"),
+  byMutants(
+    "B4",
+    "B4 complete without an ack",
+    "B4 the ack of the checkpoint before counts for the next",
+    "B4 a checkpoint completes without the acks of later stages",
+  ),
   byTest("B5", "test/unit/checkpoint-transitions.test.ts", "B5 an abort keeps what is complete and counts"),
   byMutants("C1", "C1 an ack lists only what is new", "C1 what earlier checkpoints prepared is forgotten"),
   byMutants(
@@ -204,11 +233,49 @@ export const rules: readonly Rule[] = [
   byTest("P3", "test/unit/checkpoint-documents.test.ts", "P3 every text that is cut short is found out"),
   byMutants("P4", "P4 a supervisor opens with its own version"),
   byTest("K1", "test/unit/keys.test.ts", "K1 the bytes of a key"),
-  byMutants("K2", "K2 user records of another shard are taken too"),
+  byMutants("K2", "K2 user records of another shard are taken too", "K2 every task reads every shard"),
   byMutants(
     "K3",
     "K3 a child starts before its parents are finished",
     "K3 a finished shard leaves before its children are in",
+  ),
+  byMutants(
+    "E1",
+    "E1 an open frame is forgotten at the cut",
+    "E1 an open frame goes on in the next epoch",
+    "E1 a hand-over begins its numbers anew",
+    "E1 names of frames without their generation",
+  ),
+  byTest(
+    "E1, the note comes after the frame",
+    "test/unit/exchange.test.ts",
+    "E1 the note comes after the bytes: where they are not written, there is none",
+  ),
+  byMutants(
+    "E2",
+    "E2 a range has no key groups",
+    "E2 ranges are ordered per producer",
+    "E2 a hand-over forgets what is still expected",
+  ),
+  byMutants(
+    "E3",
+    "E3 sent is counted at the ack",
+    "E3 what is still expected is counted at the ack",
+    "E3 a checkpoint names no frames",
+    "E3 a range is closed a frame too late",
+    "E3 a range is closed a frame too early",
+  ),
+  byMutants(
+    "E4",
+    "E4 only the own generation comes last",
+    "E4 an heir takes over the ranges of the task of its number",
+    "E4 an heir reads the state of the task of its number",
+    "E4 a rescaled task adds its delta to the base of another",
+  ),
+  byTest(
+    "E5",
+    "test/unit/stages-channels.test.ts",
+    "E5 a producer reads no more while its slowest consumer is far behind, and goes on when it has caught up",
   ),
   byMutants("W1", "W1 a put without its condition", "W1 the version is that of the commit"),
   byTest("W2", "test/simulation/simulation.test.ts", "hold every invariant and give the oracle's result"),
@@ -232,6 +299,6 @@ export const rules: readonly Rule[] = [
     "N4 after the end every call of every port is refused, and does nothing",
   ),
   byMutants("G1", "G1 an older generation's files go at once"),
-  byMutants("G2", "G2 what restorable checkpoints refer to goes"),
+  byMutants("G2", "G2 what restorable checkpoints refer to goes", "G2 frames go that a checkpoint names"),
   byMutants("G3", "G3 a checkpoint is opened that is not kept any more"),
 ];

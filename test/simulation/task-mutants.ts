@@ -5,14 +5,37 @@ import type { Mutant } from "./mutants.js";
 const plain: Variant = { tallies: "held", deletes: false, calls: "none", files: false, bad: "fail" };
 const files: Variant = { ...plain, files: true };
 
-/** Three tasks of each stage, that fail often. */
-const apart: Partial<Profile> = { parallelism: [3], variant: plain };
-const crashing: Partial<Profile> = { ...apart, faults: { ...noFaults, crash: 0.01 } };
+/** Several tasks of each stage, and little else: runs of many tasks take long. */
+const apart: Partial<Profile> = {
+  parallelism: [3],
+  variant: plain,
+  faults: noFaults,
+  slowService: "none",
+  outage: null,
+  skewMillis: 0,
+  padding: 0,
+  start: "trim-horizon",
+  endMillis: null,
+  firstWishMillis: 0,
+  retentionMillis: 86_400_000,
+  shards: 3,
+  keys: 4,
+  records: 60,
+  reshards: 0,
+  chaosMillis: 25_000,
+  wishes: 0,
+  aggregates: 0,
+  bursts: 0,
+  suspendAfterMillis: null,
+  retained: 10,
+  collects: false,
+};
+const crashing: Partial<Profile> = { ...apart, faults: { ...noFaults, crash: 0.006 } };
 /** Other numbers of tasks with every deployment, and back to a checkpoint that was made with yet others. */
-const rescaled: Partial<Profile> = { parallelism: [3, 2, 4], variant: plain, wishes: 8, shards: 3 };
+const rescaled: Partial<Profile> = { ...apart, parallelism: [3, 2, 4], wishes: 8 };
+const resharded: Partial<Profile> = { ...apart, reshards: 8 };
 /** Frames stay long under way. */
-const slow: Partial<Profile> = { slowService: "registers", records: 60 };
-const resharded: Partial<Profile> = { shards: 3, reshards: 8, records: 60 };
+const slow: Partial<Profile> = { faults: { ...noFaults, slow: 0.1, crash: 0.003 } };
 
 /** As {@link mutants}, for the rules that several tasks keep between them. */
 export const taskMutants: readonly Mutant[] = [
@@ -55,7 +78,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/runtime/frame-feed.ts",
     find: "new SliceReader(edge, bytes, slice, range.keyGroups)",
     replace: "new SliceReader(edge, bytes, slice, range.edge === edge ? slice.keyGroups : range.keyGroups)",
-    profile: { ...rescaled, ...slow },
+    profile: rescaled,
     seed: 1,
   },
   {
@@ -64,7 +87,7 @@ export const taskMutants: readonly Mutant[] = [
     find: "    const first = this.#expected[0]?.range.generation;\n    return this.#expected.filter(({ range }) => range.generation === first);",
     replace:
       "    const firstOf = (producer: number) => this.#expected.find(({ range }) => range.producer === producer)?.range.generation;\n    return this.#expected.filter(({ range }) => range.generation === firstOf(range.producer));",
-    profile: { ...rescaled, ...slow },
+    profile: rescaled,
     seed: 1,
   },
   {
@@ -73,7 +96,7 @@ export const taskMutants: readonly Mutant[] = [
     find: "return this.#expected.filter(({ range }) => range.generation === first);",
     replace:
       "return this.#expected.filter(({ range }) => (range.to === null) === (first === this.#options.generation));",
-    profile: { ...rescaled, ...slow },
+    profile: rescaled,
     seed: 1,
   },
   {
@@ -90,7 +113,7 @@ export const taskMutants: readonly Mutant[] = [
     find: "    return {\n      sent: Object.fromEntries(cuts.map(([edge, { sent }]) => [edge, sent])),\n",
     replace:
       "    const { outputs } = this;\n    return {\n      get sent() {\n        return Object.fromEntries([...outputs].map(([edge, output]) => [edge, output.sent]));\n      },\n",
-    profile: { ...crashing, ...slow },
+    profile: { ...apart, ...slow },
     seed: 1,
   },
   {
@@ -99,7 +122,7 @@ export const taskMutants: readonly Mutant[] = [
     find: "expected: this.inputs.flatMap((input) => input.ranges()),",
     replace:
       "...((inputs) => ({\n        get expected() {\n          return inputs.flatMap((input) => input.ranges());\n        },\n      }))(this.inputs),",
-    profile: { ...crashing, ...slow },
+    profile: { ...apart, ...slow },
     seed: 1,
   },
   {
@@ -123,7 +146,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/checkpoint/inherit.ts",
     find: "to: range.to ?? sentOn(manifest, range) }",
     replace: "to: range.to ?? sentOn(manifest, range) - 1 }",
-    profile: { ...crashing, ...slow },
+    profile: { ...apart, ...slow },
     seed: 1,
   },
   {
@@ -131,7 +154,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/checkpoint/inherit.ts",
     find: "to: range.to ?? sentOn(manifest, range) }",
     replace: "to: range.to ?? sentOn(manifest, range) * 0 + 1_000_000 }",
-    profile: { ...crashing, ...slow },
+    profile: { ...apart, ...slow },
     seed: 1,
   },
   {
@@ -141,7 +164,7 @@ export const taskMutants: readonly Mutant[] = [
     replace:
       // biome-ignore lint/suspicious/noTemplateCurlyInString: it is code
       "ranges: inheritRanges({ ...manifest, tasks: manifest.tasks.map((ack) => (ack.task === `${heir.stage}.${heir.index}` ? ack : { ...ack, expected: [] })) }, heir.operators, own),",
-    profile: { ...rescaled, ...slow },
+    profile: rescaled,
     seed: 1,
   },
   {
@@ -149,7 +172,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/checkpoint/inherit.ts",
     find: "return keyGroups === null ? [] : [{ ...range, keyGroups }];",
     replace: "return keyGroups === null ? [] : [range];",
-    profile: { ...rescaled, ...slow },
+    profile: rescaled,
     seed: 1,
   },
   {
@@ -183,7 +206,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/runtime/channels.ts",
     find: `if (alignment === "at-least-once") return anyEpoch;`,
     replace: `if (alignment !== "aligned") return anyEpoch;`,
-    profile: { ...crashing, ...slow },
+    profile: { ...apart, ...slow },
     seed: 1,
   },
   {
@@ -199,7 +222,14 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/runtime/session.ts",
     find: "return task.inFlight === 0 && !this.#feed.isMidFrame &&",
     replace: "return task.inFlight === 0 &&",
-    profile: { ...crashing, records: 300, keys: 5, aggregates: 0.9, bursts: 3, variant: { ...plain, tallies: "eager" } },
+    profile: {
+      ...crashing,
+      records: 300,
+      keys: 5,
+      aggregates: 0.9,
+      bursts: 3,
+      variant: { ...plain, tallies: "eager" },
+    },
     seed: 1,
   },
   {
@@ -207,7 +237,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/runtime/cut.ts",
     find: "  await cut.channels.durable;\n",
     replace: "",
-    profile: { ...crashing, ...slow },
+    profile: { ...apart, ...slow },
     seed: 1,
   },
   {
@@ -232,7 +262,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/checkpoint/decide.ts",
     find: `if (all && pending.andThen === "finish" && !acks.every((ack) => ack.finished)) return`,
     replace: `if (all && pending.andThen === "finish" && acks.length === 0) return`,
-    profile: { ...apart, ...resharded, endMillis: 20_000 },
+    profile: { ...resharded, endMillis: 20_000 },
     seed: 1,
   },
   {
@@ -257,7 +287,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/runtime/open-parts.ts",
     find: "ownerOf(keyGroupAt(entry.hashKeys[0]), place.tasks) === place.index;",
     replace: "ownerOf(keyGroupAt(entry.hashKeys[0]), place.tasks) >= 0;",
-    profile: { ...apart, shards: 3 },
+    profile: apart,
     seed: 1,
   },
   {
@@ -265,7 +295,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/checkpoint/shard-table.ts",
     find: "    !inTable.some((parent) => isInFlight(known.get(parent)?.at, acks)) &&\n",
     replace: "",
-    profile: { ...apart, ...resharded, ...slow },
+    profile: { ...resharded, ...slow },
     seed: 1,
   },
   {
@@ -273,7 +303,7 @@ export const taskMutants: readonly Mutant[] = [
     file: "lib/checkpoint/triggers.ts",
     find: "if (knowAllShards(facts, head, progress) && progress.every(",
     replace: "if (progress.every(",
-    profile: { ...apart, ...resharded, endMillis: 20_000 },
+    profile: { ...resharded, endMillis: 20_000 },
     seed: 1,
   },
   {
