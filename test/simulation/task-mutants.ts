@@ -34,6 +34,16 @@ const crashing: Partial<Profile> = { ...apart, faults: { ...noFaults, crash: 0.0
 /** Other numbers of tasks with every deployment, and back to a checkpoint that was made with yet others. */
 const rescaled: Partial<Profile> = { ...apart, parallelism: [3, 2, 4], wishes: 8 };
 const resharded: Partial<Profile> = { ...apart, reshards: 8 };
+/** A key's shard is now one task's and now another's, and frames of one generation wait while those of the next come. */
+const moving: Partial<Profile> = {
+  ...apart,
+  parallelism: [2],
+  shards: 1,
+  reshards: 8,
+  keys: 3,
+  chaosMillis: 40_000,
+  faults: { ...noFaults, slow: 0.2, crash: 0.004 },
+};
 /** Frames stay long under way. */
 const slow: Partial<Profile> = { faults: { ...noFaults, slow: 0.1, crash: 0.003 } };
 
@@ -87,7 +97,7 @@ export const taskMutants: readonly Mutant[] = [
     find: "    const first = this.#expected[0]?.range.generation;\n    return this.#expected.filter(({ range }) => range.generation === first);",
     replace:
       "    const firstOf = (producer: number) => this.#expected.find(({ range }) => range.producer === producer)?.range.generation;\n    return this.#expected.filter(({ range }) => range.generation === firstOf(range.producer));",
-    profile: rescaled,
+    profile: moving,
     seed: 1,
   },
   {
@@ -96,7 +106,7 @@ export const taskMutants: readonly Mutant[] = [
     find: "return this.#expected.filter(({ range }) => range.generation === first);",
     replace:
       "return this.#expected.filter(({ range }) => (range.to === null) === (first === this.#options.generation));",
-    profile: rescaled,
+    profile: moving,
     seed: 1,
   },
   {
