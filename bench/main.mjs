@@ -14,6 +14,7 @@ const benchmarks = {
   kinesis: () => import("./kinesis.mjs"),
   recovery: () => import("./recovery.mjs"),
   cost: () => import("./cost.mjs"),
+  exchange: () => import("./exchange.mjs"),
   idle: () => import("./idle.mjs"),
   profile: () => import("./profile.mjs"),
 };
@@ -31,6 +32,7 @@ const help = `npm run bench -- [benchmark ...] [options]
   recovery      from a SIGKILL to the first record after it
   cost          requests for a million records at list price, beside a trigger with an item per record
   idle          what a day costs on which nothing comes, in virtual time
+  exchange      records from task to task: how many a second, how long on their way, what the requests cost
   profile       where the CPU time of f1 and k1 goes (only where it is named)
 
 Without a name: all but the last.
@@ -38,6 +40,7 @@ Without a name: all but the last.
   --records N   records of each, instead of their own numbers (recovery and decode have none)
   --pairs N     runs of each variant (default 5)
   --kills N     of recovery (default 9)
+  --tasks N     of recovery: 1, or an even number from 4 on, in two stages (default 1)
   --input F     f1 or k1: lines of a file of your own
   --output F    f1 or k1: where the rows of tidemark are left
   --json        one JSON object on standard output; progress goes to standard error
@@ -55,6 +58,7 @@ function readOptions() {
     records: text,
     pairs: text,
     kills: text,
+    tasks: text,
     input: text,
     output: text,
     json: flag,
@@ -79,6 +83,7 @@ function readOptions() {
     records: wholeNumber("records", values.records, { least: 1_000, most: 100_000_000 }),
     pairs: wholeNumber("pairs", values.pairs, { least: 1, most: 99 }) ?? 5,
     kills: wholeNumber("kills", values.kills, { least: 1, most: 99 }) ?? 9,
+    tasks: wholeNumber("tasks", values.tasks, { least: 1, most: 128 }),
   };
 }
 

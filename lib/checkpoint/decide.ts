@@ -1,6 +1,7 @@
 import type { CheckpointRef, Pending } from "../model/checkpoints.js";
 import type { Failure, GenerationRecord, Head, Lease } from "../model/head.js";
 import { checkpointId, type Millis, millis, type TaskId } from "../model/ids.js";
+import type { ShardTable } from "../model/shards.js";
 import type { PlanSettings } from "../pipeline/plan.js";
 import { decideAsleep } from "./asleep.js";
 import type { Facts } from "./facts.js";
@@ -38,6 +39,8 @@ export type Decision =
 export interface Decider {
   readonly functionVersion: string;
   readonly settings: PlanSettings;
+  /** K2: whether a generation of these stages has no task for a shard of this table, for it is of two tasks. */
+  readonly needsExchange: (stages: GenerationRecord["stages"], shards: ShardTable) => boolean;
 }
 
 /** A free lease that nobody takes for so long was invoked in vain (R5). */
@@ -62,6 +65,7 @@ export function decide(facts: Facts, me: Decider): Decision {
     decideLimit(facts, head) ??
     decideFailure(facts, head, me) ??
     decidePending(facts, head, me) ??
+    decideExchange(facts, head, me) ??
     decideEnd(facts, head) ??
     decideTrigger(facts, head, me.settings) ??
     decideInvoke(facts) ??
@@ -123,6 +127,16 @@ function decidePending(facts: Facts, head: Head, me: Decider): Decision | null {
   if (all && facts.record.functionVersion === me.functionVersion) return { kind: "complete", pending };
   if (pending.triggeredAt + me.settings.timeout <= facts.now) return { kind: "abort", pending };
   return null;
+}
+
+/** K2: nobody reads a shard that is of two tasks; the next generation has an exchange. */
+function decideExchange(facts: Facts, head: Head, me: Decider): Decision | null {
+  const { record, completed } = facts;
+  if (head.status !== "running" || head.pending !== null || record === null || completed === null) return null;
+  const opened = me.needsExchange(record.stages, completed.shards)
+    ? opening(facts, me, "rescale", head.completed, null)
+    : nothing;
+  return opened.kind === "open" ? opened : null;
 }
 
 const endOf = { suspending: "suspended", stopping: "stopped", finishing: "finished" } as const;

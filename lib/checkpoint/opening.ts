@@ -3,6 +3,7 @@ import { asStreamError, StreamError } from "../model/errors.js";
 import type { Desired, GenerationRecord, Head, ReadTimes } from "../model/head.js";
 import { generation, type Millis, millis } from "../model/ids.js";
 import type { ShardTable, SourceTable } from "../model/shards.js";
+import { openShards, sparedBy } from "../pipeline/partitioned.js";
 import { hasState, type Plan } from "../pipeline/plan.js";
 import type { Source } from "../pipeline/source.js";
 import { cutStages } from "../pipeline/stages.js";
@@ -31,13 +32,23 @@ export interface OpeningContext {
   readonly bindStream: (logical: string) => string;
 }
 
-/** K2: the stages of the plan. Its sources are read by no more tasks than there are shards to read. */
+/**
+ * K2: the stages of the plan. Its sources are read by no more tasks than there are shards to read. Where the shards allow it,
+ * operators that are keyed as the source is partitioned run in the tasks that read it.
+ */
 function stagesOf(plan: Plan, shards: ShardTable): GenerationRecord["stages"] {
-  return cutStages(plan).stages.map(({ name, tasks, operators, sources }) => {
-    const open = sources.flatMap((source) => shards[source]?.shards ?? []).filter(({ at }) => at.kind === "open");
-    return { name, tasks: sources.length === 0 ? tasks : Math.max(1, Math.min(tasks, open.length)), operators };
-  });
+  const readers = Math.min(plan.settings.parallelism, openShardsOf(plan, shards));
+  const spared = sparedBy(plan, shards, Math.max(1, readers));
+  return cutStages(plan, spared).stages.map(({ name, tasks, operators, sources }) => ({
+    name,
+    tasks: sources.length === 0 ? tasks : Math.max(1, Math.min(tasks, openShardsOf(plan, shards))),
+    operators,
+  }));
 }
+
+/** Of all sources: one stage reads them. */
+const openShardsOf = ({ sources }: Plan, shards: ShardTable): number =>
+  [...sources.keys()].reduce((sum, source) => sum + openShards(shards, source).length, 0);
 
 /**
  * The record of the next generation. What is wrong with the restore is found here, before the opening, so that it fences nothing.

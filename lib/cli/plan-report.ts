@@ -1,3 +1,4 @@
+import { sparable } from "../pipeline/partitioned.js";
 import { hasState, inputsOf, type NodeId, type Plan, type PlanNode, type StatefulNode } from "../pipeline/plan.js";
 import { filePath } from "../pipeline/source.js";
 import { cutStages, type Edge, type Stage, type Stages } from "../pipeline/stages.js";
@@ -80,8 +81,26 @@ export function planReport(plan: Plan): PlanReport {
     stages: cut.stages.map((stage) => stageReport(plan, stage)),
     edges: cut.edges.map((edge) => edgeReport(cut, edge)),
     deadLetters: graph.deadLetters?.kind ?? null,
-    notes: [...manyTasks(tasks), ...lastWriters(plan, cut)],
+    notes: [...manyTasks(tasks), ...partitions(plan), ...lastWriters(plan, cut)],
   };
+}
+
+/** K2: what the source says of its producer, and what comes of it. */
+function partitions(plan: Plan): readonly string[] {
+  const { parallelism } = plan.settings;
+  if (parallelism === 1) return [];
+  const spared = sparable(plan);
+  return [...plan.sources].flatMap(([source, { partitionedBy }]) => {
+    if (partitionedBy === undefined) return [];
+    const operators = spared.filter((one) => one.source === source).map(({ operator }) => `"${operator}"`);
+    return operators.length === 0
+      ? [
+          `source "${source}" says partitionedBy, which spares no exchange: no operator of parallelism ${parallelism} is keyed by that very function right behind it, or behind filters alone (K2)`,
+        ]
+      : [
+          `${operators.join(", ")} may run in the tasks that read "${source}", without an exchange: whenever each open shard lies within the key groups of one task, such as ${parallelism} shards of equal size (K2)`,
+        ];
+  });
 }
 
 const tasksOf = (stages: readonly Stage[]): number => stages.reduce((sum, { tasks }) => sum + tasks, 0);

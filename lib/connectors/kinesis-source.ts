@@ -1,6 +1,6 @@
 import type { Codec } from "../model/codecs.js";
 import { type Millis, millis } from "../model/ids.js";
-import { checkMembers, kindOf, quoted, refuse } from "../pipeline/checks.js";
+import { checkFunction, checkMembers, kindOf, quoted, refuse } from "../pipeline/checks.js";
 import { checkCodec, type Source, type SourceConfig } from "../pipeline/source.js";
 
 /** Where a pipeline that has no checkpoint begins to read (P0). Times are those of arrival, on the server's clock. */
@@ -22,6 +22,16 @@ export interface KinesisSourceOptions<T> {
    * any key together; `"none"` leaves them packed.
    */
   readonly aggregation?: "kpl" | "unchecked" | "none";
+  /**
+   * The partition key that the producer puts a record with. Where `.keyBy()` gets this very function (with nothing but `.filter()`
+   * between), records already lie where their key's task reads, and go to no other task, as long as each shard lies within the key
+   * groups of one task (K2): as many shards of equal size as tasks, or a multiple. Else an exchange is used, as without it.
+   *
+   * @example
+   * const byOrigin = (flight: Flight) => flight.origin;
+   * flow.from("flights", kinesisSource({ stream: "flights", codec, partitionedBy: byOrigin })).keyBy(byOrigin)
+   */
+  readonly partitionedBy?: (value: T) => string;
 }
 
 /** A stream's name, as Kinesis has it (API_CreateStream). */
@@ -36,8 +46,8 @@ const streamName = /^[A-Za-z0-9_.-]{1,128}$/;
  */
 export function kinesisSource<T>(options: KinesisSourceOptions<T>): Source<T> {
   const where = "kinesisSource()";
-  checkMembers(where, options, ["stream", "codec", "start", "end", "aggregation"]);
-  const { stream, codec, aggregation = "kpl" } = options;
+  checkMembers(where, options, ["stream", "codec", "start", "end", "aggregation", "partitionedBy"]);
+  const { stream, codec, aggregation = "kpl", partitionedBy } = options;
   if (typeof stream !== "string" || !streamName.test(stream)) {
     const found = typeof stream === "string" ? quoted(stream) : kindOf(stream);
     refuse(`${where}: stream`, `must be a stream's name (letters, digits, "-", "_", ".", at most 128), not ${found}`);
@@ -49,8 +59,9 @@ export function kinesisSource<T>(options: KinesisSourceOptions<T>): Source<T> {
   if (end !== null && typeof start === "number" && end <= start) {
     refuse(`${where}: end`, "is not after start, so that nothing would be read");
   }
+  if (partitionedBy !== undefined) checkFunction(`${where}: partitionedBy`, partitionedBy, "plain");
   const config: SourceConfig = Object.freeze({ stream, codec: codec.name, start, end, aggregation });
-  return Object.freeze({ kind: "kinesis", config, codec });
+  return Object.freeze({ kind: "kinesis", config, codec, ...(partitionedBy === undefined ? {} : { partitionedBy }) });
 }
 
 const aggregations: readonly unknown[] = ["kpl", "unchecked", "none"];

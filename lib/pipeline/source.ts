@@ -20,6 +20,8 @@ export interface Source<out T> {
   readonly config: SourceConfig;
   /** Its `decode` throws where the bytes are no T. */
   readonly codec: Codec<T>;
+  /** The partition key with which a record was put: where a pipeline groups by this very function, no exchange may be needed. */
+  readonly partitionedBy?: (value: never) => string;
 }
 
 const fileScheme = "file:";

@@ -49,9 +49,11 @@ interface Draft {
 /**
  * Cuts a plan into stages that exchange records by key. With a parallelism of 1 everywhere it is one stage with all steps.
  * Pure: the same graph with the same parallelism is cut the same way.
+ *
+ * @param spared operators that need no exchange, for their records already are where their keys' tasks are: see `sparable`
  */
-export function cutStages(plan: Plan): Stages {
-  const { drafts, crossings } = draft(plan);
+export function cutStages(plan: Plan, spared: readonly string[] = []): Stages {
+  const { drafts, crossings } = draft(plan, spared);
   // Drafts come in the order of their first steps, and the sort is stable.
   const order = [...drafts].sort((a, b) => a.depth - b.depth);
   const indexOf = (of: Draft): number => order.indexOf(of);
@@ -77,7 +79,7 @@ interface Drafted {
 }
 
 /** Inputs have lower ids: where a step's inputs run is known when its turn comes. */
-function draft({ graph, settings }: Plan): Drafted {
+function draft({ graph, settings }: Plan, spared: readonly string[]): Drafted {
   const drafts: Draft[] = [];
   const crossings: Drafted["crossings"][number][] = [];
   const homes = new Map<NodeId, readonly Draft[]>();
@@ -93,7 +95,8 @@ function draft({ graph, settings }: Plan): Drafted {
     const from = [...new Set(inputsOf(node).flatMap((input) => homes.get(input) ?? []))];
     if (!hasState(node)) return from;
     const tasks = parallelismOf(settings, node.name);
-    if (tasks === 1 && from.length === 1 && from[0]?.tasks === 1) return from;
+    const isFused = tasks === 1 && from[0]?.tasks === 1;
+    if (from.length === 1 && (isFused || spared.includes(node.name))) return from;
     const to = draftAt(Math.max(...from.map(({ depth }) => depth)) + 1, tasks);
     crossings.push({ operator: node, from, to });
     return [to];

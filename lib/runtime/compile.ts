@@ -1,11 +1,12 @@
 import { StreamError } from "../model/errors.js";
-import type { Key } from "../model/keys.js";
+import { type Key, keyGroupOfKey } from "../model/keys.js";
 import { hasState, inputsOf, type NodeId, type Plan, type PlanNode, type UserFunction } from "../pipeline/plan.js";
 import type { Position } from "../pipeline/stream.js";
 import type { StateTable } from "../state/table.js";
 import { AsyncStage } from "./async-stage.js";
 import type { Called } from "./calls.js";
 import type { RowTaker } from "./outputs.js";
+import type { Part } from "./part.js";
 import { everyRecords, kept } from "./quarantine.js";
 import type { RecordView } from "./record-view.js";
 
@@ -20,28 +21,6 @@ export interface Whereabouts {
 
 /** Starts a call of a `mapAsync`; see {@link Calls.start}. */
 export type StartCall = (call: (signal: AbortSignal) => Promise<unknown>, timeoutMillis: number) => Promise<Called>;
-
-/** What takes records for another task: the producer's side of an edge. */
-export interface EdgeTaker {
-  /** @param input which side of a `connect` it is; 0 where there is one side */
-  add(key: Key, input: 0 | 1, value: unknown, record: RecordView): void;
-  /** What comes now may be taken back, until the next `mark`. */
-  mark(): void;
-  rollback(): void;
-}
-
-/** The part of the plan that a task runs. */
-export interface Part {
-  readonly nodes: ReadonlySet<NodeId>;
-  /** By the operator that each feeds. */
-  readonly edges: ReadonlyMap<string, EdgeTaker>;
-}
-
-/** All of it, in one task. */
-export const wholePlan = (plan: Plan): Part => ({
-  nodes: new Set(plan.graph.nodes.map((node) => node.id)),
-  edges: new Map(),
-});
 
 export interface CompileParts {
   readonly part: Part;
@@ -155,10 +134,12 @@ function stepOf(
         each(here, atOnce(call(value)) as readonly unknown[], next);
       };
     case "keyBy":
-      return (value) => {
-        here.node = node;
-        next(value, atOnce(call(value)) as Key);
-      };
+      return parts.part.owned.keyBys.has(node.id)
+        ? ownKeyStep(node, call, next, parts)
+        : (value) => {
+            here.node = node;
+            next(value, atOnce(call(value)) as Key);
+          };
     case "mapAsync":
       return asyncStep(node, call, next, parts, stages);
     case "process":
@@ -166,6 +147,25 @@ function stepOf(
     case "reduce":
       return reduceStep(node, call, next, parts);
   }
+}
+
+/** K1: what the producer is said to do is believed of no record. */
+function ownKeyStep(node: PlanNode, keyOf: UserFunction, next: Step, { here, part }: CompileParts): Step {
+  const [first, last] = part.owned.keyGroups;
+  return (value) => {
+    here.node = node;
+    const key = atOnce(keyOf(value)) as Key;
+    const group = keyGroupOfKey(key);
+    if (group < first || group > last) throw everyRecords(otherPartition(here.record.shard));
+    next(value, key);
+  };
+}
+
+function otherPartition(shard: string): StreamError {
+  return new StreamError(
+    "invalid",
+    `its key belongs to another shard than ${shard}, in which it lies: the producer does not put records with that key as their partition key. Leave partitionedBy out of the source`,
+  );
 }
 
 /** @param side of a `connect`, whose function is told; that of a `process` takes no notice of it */

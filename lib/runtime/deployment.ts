@@ -1,5 +1,6 @@
 import { type Coordinator, emptyMemory } from "../checkpoint/coordinator.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
+import { needsExchange } from "../pipeline/partitioned.js";
 import type { Plan } from "../pipeline/plan.js";
 import type { World } from "../ports/world.js";
 import type { SessionLog } from "./session-parts.js";
@@ -35,6 +36,10 @@ export const coordinatorOf = (deployment: Deployment, world: World): Coordinator
   plan: deployment.plan,
   library: deployment.library,
   bindStream: deployment.bindings.stream,
-  decider: { functionVersion: deployment.functionVersion, settings: deployment.plan.settings },
+  decider: {
+    functionVersion: deployment.functionVersion,
+    settings: deployment.plan.settings,
+    needsExchange: (stages, shards) => needsExchange(deployment.plan, stages, shards),
+  },
   memory: emptyMemory(),
 });

@@ -8,6 +8,7 @@ import type { CheckpointId, Millis } from "../model/ids.js";
 import type { ShardEntry } from "../model/shards.js";
 import { encodeVersion } from "../model/versions.js";
 import { deadLetterSink } from "../pipeline/dead-letter.js";
+import { liesWithinOne } from "../pipeline/partitioned.js";
 import type { Sink, SinkResources } from "../pipeline/sink.js";
 import type { World } from "../ports/world.js";
 import { Calls } from "./calls.js";
@@ -17,6 +18,7 @@ import { coordinatorOf, type Deployment, storeOf } from "./deployment.js";
 import type { GuardedWorld } from "./guard.js";
 import { Mailbox } from "./mailbox.js";
 import { type OpenedWriter, openOutputs } from "./outputs.js";
+import type { Part } from "./part.js";
 import type { Place } from "./place.js";
 import type { RecordView } from "./record-view.js";
 import type { Start } from "./restore.js";
@@ -44,7 +46,7 @@ export async function openParts(
   const versionOf = (epoch: CheckpointId, seq: number) =>
     encodeVersion({ incarnation: me.incarnation, generation: me.generation, epoch, task: me.task, seq });
   const task = new Task(plan, {
-    part: { nodes: new Set(place.stage.nodes), edges: channels.outputs },
+    part: partOf(place, channels),
     outputs: openOutputs(plan, writers, { epoch: start.epoch, versionOf }),
     startCall: (call, timeoutMillis) => calls.start(call, timeoutMillis),
     wake: () => mailbox.post({ kind: "ready" }),
@@ -70,6 +72,12 @@ export async function openParts(
     log: deployment.log,
   };
 }
+
+const partOf = ({ stage, spared, keyGroups }: Place, { outputs }: Channels): Part => ({
+  nodes: new Set(stage.nodes),
+  edges: outputs,
+  owned: { keyBys: new Set(spared.map(({ keyBy }) => keyBy)), keyGroups },
+});
 
 /** Of the sinks that the task's stage runs, and of dead letters, which any task may have. */
 function openWriters(
@@ -111,9 +119,12 @@ async function openReaders(
   onBad: NonNullable<ReaderOptions["onBad"]>,
 ): Promise<ReadonlyMap<string, SourceReader>> {
   const readers = new Map<string, SourceReader>();
-  const owns = (entry: ShardEntry) => ownsShard(entry, place.index, place.tasks);
   for (const [name, source] of deployment.plan.sources) {
     if (!place.stage.sources.includes(name)) continue;
+    // K2: one that is of two tasks waits for a generation with an exchange.
+    const isSpared = place.spared.some((one) => one.source === name);
+    const owns = (entry: ShardEntry) =>
+      ownsShard(entry, place.index, place.tasks) && (!isSpared || liesWithinOne(entry, place.tasks));
     const context = { log: world.log, store: { clock: world.clock }, bindStream: deployment.bindings.stream };
     const found = await describeStream(context, name, source);
     const table = start.shards[name];

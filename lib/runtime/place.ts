@@ -5,6 +5,7 @@ import type { GenerationRecord } from "../model/head.js";
 import { type TaskId, taskId, taskParts } from "../model/ids.js";
 import { keyGroupsOf } from "../model/key-ranges.js";
 import { deadLetterSink } from "../pipeline/dead-letter.js";
+import { type Sparable, sparedIn } from "../pipeline/partitioned.js";
 import { hasState, type Plan } from "../pipeline/plan.js";
 import { cutStages, type Edge, type Stage } from "../pipeline/stages.js";
 
@@ -30,13 +31,19 @@ export interface Place {
   readonly inputs: readonly Connection[];
   readonly outputs: readonly Connection[];
   readonly heir: Heir;
+  /** Steps that give keys of this task alone, for the source is partitioned by them: no edge is behind them. */
+  readonly spared: readonly Sparable[];
   /** Operators of the plan that other stages run. */
   readonly elsewhere: readonly string[];
 }
 
 /** @throws StreamError `invalid` where the generation was opened with another cutting of stages */
 export function placeOf(plan: Plan, record: GenerationRecord, task: TaskId): Place {
-  const { stages, edges } = cutStages(plan);
+  const spared = sparedIn(plan, record.stages);
+  const { stages, edges } = cutStages(
+    plan,
+    spared.map(({ operator }) => operator),
+  );
   const { stage: at, index } = taskParts(task);
   const stage = stages[at];
   const tasks = record.stages[at]?.tasks;
@@ -64,6 +71,7 @@ export function placeOf(plan: Plan, record: GenerationRecord, task: TaskId): Pla
       ],
       stages: stages.length,
     },
+    spared: tasks === 1 ? [] : spared.filter(({ keyBy }) => stage.nodes.includes(keyBy)),
     elsewhere: plan.graph.nodes.filter(hasState).flatMap(({ name }) => (stage.operators.includes(name) ? [] : [name])),
   };
 }

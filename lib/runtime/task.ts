@@ -8,14 +8,12 @@ import {
   type Compiled,
   type CompiledStage,
   compilePlan,
-  type EdgeTaker,
-  type Part,
   type StartCall,
   type Step,
   type Whereabouts,
-  wholePlan,
 } from "./compile.js";
 import { keptOutputs, type RowTaker } from "./outputs.js";
+import { type EdgeTaker, type Part, wholePlan } from "./part.js";
 import { deadLetter, describeThrown, isRecordsFault, kindOfFailure } from "./quarantine.js";
 import type { RecordView } from "./record-view.js";
 

@@ -39,10 +39,27 @@ describe("an environment of the runner", () => {
   it("serves one invocation at a time: as many invocations, as many processes", async () => {
     const { runner } = await openGround();
     runner.deploy(define());
-    const run = () => runner.invoke({ functionName: act, payload: { do: "sleep", ms: 800 } });
+    const run = () => runner.invoke({ functionName: act, payload: { do: "sleep", ms: 3_000 } });
     const answers = await Promise.all([run(), run(), run()]);
     expect(new Set(answers.map(({ payload }) => (payload as { pid: number }).pid)).size).toBe(3);
     expect(runner.environments()).toHaveLength(3);
+  });
+
+  it("that is free takes what another one is still starting for, and that one is kept warm", async () => {
+    const { runner, events, folder } = await openGround();
+    const entry = join(folder, "slow.mjs");
+    const wait = "(ms) => new Promise((resolve) => setTimeout(resolve, ms))";
+    const handler = "async ({ ms }) => { await wait(ms); return process.pid; }";
+    writeFileSync(entry, `const wait = ${wait}; await wait(2_000); export const handler = ${handler};`);
+    runner.deploy(define({ entry }));
+    const run = async (ms: number) => (await runner.invoke({ functionName: act, payload: { ms } })).payload;
+    const first = await run(0);
+    expect(await Promise.all([run(100), run(0)])).toEqual([first, first]);
+    await until(() => runner.environments().every(({ state }) => state === "frozen"));
+    expect(runner.environments()).toMatchObject([{ invocations: 3 }, { invocations: 0 }]);
+    const second = runner.environments().find(({ pid }) => pid !== first)?.pid;
+    expect(await run(0)).toBe(second);
+    expect(events.filter(({ kind }) => kind === "started")).toHaveLength(4);
   });
 
   it("is killed at the deadline, and another takes its place", async () => {

@@ -48,14 +48,14 @@ export const mutants: readonly Mutant[] = [
     find: "const committables = [...this.#committer.list, ...durable.prepared];",
     replace: "const committables = durable.prepared;",
     profile: { slowService: "tables" },
-    seed: 6,
+    seed: 17,
   },
   {
     name: "C1 what earlier checkpoints prepared is forgotten",
     file: "lib/runtime/committer.ts",
     find: "    this.#list = [...this.#list, ...prepared];",
     replace: "    this.#list = prepared;",
-    seed: 58,
+    seed: 65,
   },
   {
     name: "C2 commits before the checkpoint is complete",
@@ -76,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/restore.ts",
     find: "      .flatMap((ack) => listed.get(ack) ?? [])\n",
     replace: "      .flatMap((ack) => (listed.has(ack) ? [] : (listed.get(ack) ?? [])))\n",
-    seed: 39,
+    seed: 32,
   },
   {
     name: "C3 a session goes on after its ack of a stop",
@@ -112,7 +112,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/look.ts",
     find: "head === null || head.value.generation !== me.generation || head.value",
     replace: "head === null || head.value",
-    seed: 16,
+    seed: 28,
   },
   {
     name: "R4 the session id comes with the invocation",
@@ -120,7 +120,7 @@ export const mutants: readonly Mutant[] = [
     find: `sessionId(Buffer.from(store.clock.random(8)).toString("hex"))`,
     replace: "sessionId(execution.requestId)",
     profile: unheard,
-    seed: 3,
+    seed: 14,
   },
   {
     name: "R4 the lease is taken from whatever version",
@@ -128,7 +128,7 @@ export const mutants: readonly Mutant[] = [
     find: "const expected = invocation.leaseVersion === 0 ? null : invocation.leaseVersion;",
     replace:
       "const expected = (await readLease(store, invocation.incarnation, invocation.generation, invocation.task))?.version ?? null;",
-    seed: 3,
+    seed: 6,
   },
   {
     name: "R5 a lost claim is taken for won",
@@ -136,7 +136,7 @@ export const mutants: readonly Mutant[] = [
     find: `(error.kind === "ambiguous" || error.kind === "transient")) return "unknown";`,
     replace: `(error.kind === "ambiguous" || error.kind === "transient")) return "swapped";`,
     profile: lossy,
-    seed: 1,
+    seed: 73,
   },
   {
     name: "R5 a release is passed on before it is answered",
@@ -201,7 +201,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/shard-table.ts",
     find: `    inTable.every((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
     replace: "",
-    seed: 3,
+    seed: 14,
   },
   {
     name: "K3 a child of a merge starts when one parent is finished",
@@ -209,7 +209,7 @@ export const mutants: readonly Mutant[] = [
     find: `    inTable.every((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
     replace: `    inTable.some((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
     profile: { ...resharded, keys: 5, records: 60 },
-    seed: 98,
+    seed: 126,
   },
   {
     name: "P1 the record at the position is taken again",
@@ -252,7 +252,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/connectors/dynamo-table.ts",
     find: "if (!mayReplace(result.version, write.version)) return;",
     replace: "",
-    seed: 3,
+    seed: 5,
   },
   {
     name: "state: a delta is lost at a hand-over",
@@ -274,7 +274,7 @@ export const mutants: readonly Mutant[] = [
     find: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return false;`,
     replace: `(error.kind !== "ambiguous" && error.kind !== "transient")) throw error;\n    return true;`,
     profile: { faults: { ...noFaults, lost: 0.3, crash: 0.02 }, wishes: 0, reshards: 0, variant: few },
-    seed: 58,
+    seed: 64,
   },
   {
     name: "R5 whoever holds the lease is taken for this session",
@@ -282,7 +282,7 @@ export const mutants: readonly Mutant[] = [
     find: "current !== null && isMine(current.value)) return true;",
     replace: "current !== null) return true;",
     profile: lossy,
-    seed: 29,
+    seed: 42,
   },
   {
     name: "R6 one name for the objects of all checkpoints",
@@ -340,7 +340,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/source-reader.ts",
     find: ": this.#childrenAreIn(shard) || this.#endless.has(shard.entry.shardId),",
     replace: ": this.#childrenAreIn(shard),",
-    seed: 45,
+    seed: 49,
   },
   {
     name: "state: deltas are restored before their base",
@@ -375,7 +375,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/restore.ts",
     find: "committables: await loadList(store, ack),",
     replace: "committables: [],",
-    seed: 1,
+    seed: 9,
   },
   {
     name: "B1 a final checkpoint needs a change",
@@ -404,21 +404,21 @@ export const mutants: readonly Mutant[] = [
     find: "  await cut.written;\n",
     replace: "",
     profile: { ...deadly, variant: { ...all, tallies: "eager", files: false }, slowService: "tables" },
-    seed: 99,
+    seed: 27,
   },
   {
     name: "B3 the ack comes before files are staged",
     file: "lib/connectors/file-sink.ts",
     find: "        await staging;\n        await this.#files.sync(epoch.path);\n",
     replace: "        staging.catch(() => undefined);\n",
-    seed: 39,
+    seed: 189,
   },
   {
     name: "R5 nobody invokes a lease that nobody takes",
     file: "lib/checkpoint/decide.ts",
     find: "since + untakenMillis <= facts.now",
     replace: "since + untakenMillis < 0",
-    seed: 1,
+    seed: 44,
   },
   {
     name: "P0 a child starts at its beginning although the source starts later",
@@ -447,7 +447,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (shard.verified || position.kind !== "after") {\n    checkRetention(stream, shard.entry.shardId, position, read.serverNow);\n',
     replace: 'if (shard.verified || position.kind !== "after") {\n',
     profile: forgetful,
-    seed: 16,
+    seed: 22,
   },
   {
     name: "P1 a gap is skipped",
@@ -455,7 +455,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (loss !== null) throw loss;",
     replace: "if (loss !== null) return;",
     profile: forgetful,
-    seed: 16,
+    seed: 22,
   },
   {
     name: "P1 the end of a shard counts as read up to now",
@@ -463,7 +463,7 @@ export const mutants: readonly Mutant[] = [
     find: "return position.readTo ?? last?.arrivedAt",
     replace: 'return (read.kind === "lines" ? null : read.serverNow) ?? last?.arrivedAt',
     profile: { ...forgetful, reshards: 5 },
-    seed: 133,
+    seed: 165,
   },
   {
     name: "P1 an empty read promises nothing",
@@ -548,7 +548,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/garbage.ts",
     find: "checkpointId(Math.min(head.floor, head.completed?.checkpointId ?? 0));",
     replace: "checkpointId(Number(head.floor) + 1_000);",
-    seed: 1,
+    seed: 3,
   },
   {
     name: "G2 the marker goes last",
@@ -570,7 +570,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (sameRef(head.completed, ref)) return;",
     replace: "return;",
     profile: { ...restored, retained: 1 },
-    seed: 1,
+    seed: 8,
   },
   {
     name: "R2 a restore leaves what is complete",
@@ -615,7 +615,7 @@ export const mutants: readonly Mutant[] = [
     find: "        const prepared: Staged = { staged: epoch.path, final, size: epoch.size, receipt };\n",
     replace:
       "        const prepared: Staged = { staged: epoch.path, final, size: epoch.size, receipt };\n        await this.commit(prepared);\n",
-    seed: 55,
+    seed: 169,
   },
   {
     name: "C4 a session sweeps what it has to commit",
@@ -623,7 +623,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (left.length > 0 || start.fromHandover) return;",
     replace: "if (left.length > 0) return;",
     profile: { variant: { ...all, bad: "fail" }, sessionMillis: [14_000, 25_000] },
-    seed: 6,
+    seed: 1,
   },
   {
     name: "C4 a zombie sweeps what a newer generation staged",
@@ -631,7 +631,7 @@ export const mutants: readonly Mutant[] = [
     find: "!(this.#generationIn(name) > own)",
     replace: "!(this.#generationIn(name) < 0 * own)",
     profile: { ...restored, faults: { ...noFaults, pause: 0.015, overtime: 0.8 } },
-    seed: 17,
+    seed: 35,
   },
   {
     name: "W4 a deleted row may come back",
@@ -691,7 +691,7 @@ export const mutants: readonly Mutant[] = [
     find: "else this.#nextUser = next;",
     replace: "else this.#nextUser = 0;",
     profile: { variant: all, aggregates: 0.8 },
-    seed: 9,
+    seed: 13,
   },
   {
     name: "P1 a position behind an aggregate leaves out its rest",
@@ -699,7 +699,7 @@ export const mutants: readonly Mutant[] = [
     find: "      this.#lastSub = user.sub;\n",
     replace: "      this.#lastSub = null;\n",
     profile: { variant: all, aggregates: 0.8 },
-    seed: 1,
+    seed: 12,
   },
   {
     name: "K2 user records of another shard are taken too",

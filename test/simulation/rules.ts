@@ -46,10 +46,7 @@ export const wrongRules: readonly Rule[] = [
     "E1 names of frames without their generation",
     "E1 a hand-over begins its numbers anew",
   ),
-  byMutants(
-    "C2, committables go to the task of the same number",
-    "C2 committables go to the task of the same number",
-  ),
+  byMutants("C2, committables go to the task of the same number", "C2 committables go to the task of the same number"),
   byTest(
     "N1, a session goes on after its cut, then hands over with the ack",
     "test/unit/runtime-phase.test.ts",

@@ -2,8 +2,8 @@ import { pipeline } from "tidemark";
 import type { PipelineOptions } from "../../lib/pipeline/options.js";
 import type { Flow } from "../../lib/pipeline/stream.js";
 import { Calls } from "../../lib/runtime/calls.js";
-import { wholePlan } from "../../lib/runtime/compile.js";
 import { keptOutputs } from "../../lib/runtime/outputs.js";
+import { wholePlan } from "../../lib/runtime/part.js";
 import { Task } from "../../lib/runtime/task.js";
 import { virtualClock } from "./runtime-world.js";
 

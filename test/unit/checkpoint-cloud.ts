@@ -36,7 +36,7 @@ export async function world(fates: readonly Fate[] = [], options: PipelineOption
     library: "0.1.0",
     bindStream: (name) => name,
     functions,
-    decider: { functionVersion, settings: made.plan.settings },
+    decider: { functionVersion, settings: made.plan.settings, needsExchange: () => false },
     memory: emptyMemory(),
   });
   const wish = async (next: Desired) => {

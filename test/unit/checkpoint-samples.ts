@@ -18,7 +18,7 @@ export const task0 = taskId(0, 0);
 export const task1 = taskId(0, 1);
 
 export const settings: PlanSettings = planSettings('pipeline "p"', {});
-export const me: Decider = { functionVersion: version, settings };
+export const me: Decider = { functionVersion: version, settings, needsExchange: () => false };
 
 export const ref = (id: number, gen = 1): CheckpointRef => ({
   generation: generation(gen),

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import {
   afterFailure,
   chooseReaped,
+  chooseTakenOver,
   destinationRecord,
   type EnvironmentFacts,
   placeInvocation,
@@ -22,6 +23,14 @@ const ending = (id: number, deployment: object): EnvironmentFacts => ({
   ...busy(id, deployment),
   state: { kind: "ending", open: null },
 });
+const starting = (id: number, deployment: object): EnvironmentFacts => ({
+  ...busy(id, deployment),
+  state: { kind: "starting", invocation },
+});
+const warming = (id: number, deployment: object): EnvironmentFacts => ({
+  ...busy(id, deployment),
+  state: { kind: "warming" },
+});
 const frozen = (id: number, deployment: object, frozenOrder = id): EnvironmentFacts => {
   return { id, deployment, state: { kind: "frozen", sinceMs: frozenOrder * 100 }, frozenOrder };
 };
@@ -35,11 +44,24 @@ describe("which environment takes an invocation of red, of at most three", () =>
     ["only another's is frozen", [frozen(1, blue)], { kind: "start", evict: null }],
     ["full, another's is frozen", [busy(1, red), frozen(2, blue, 9), frozen(3, blue, 8)], { kind: "start", evict: 3 }],
     ["full, its own is frozen", [busy(1, red), frozen(2, blue), frozen(3, red)], { kind: "reuse", id: 3 }],
+    ["one of its own starts for nobody", [starting(1, red), warming(2, red)], { kind: "reuse", id: 2 }],
+    ["one is frozen, and one starts for nobody", [warming(1, red), frozen(2, red)], { kind: "reuse", id: 2 }],
+    ["only another's starts for nobody", [warming(1, blue)], { kind: "start", evict: null }],
     ["full of busy ones", [busy(1, red), busy(2, blue), busy(3, blue)], { kind: "throttle" }],
     ["one is about to end", [busy(1, red), busy(2, blue), ending(3, blue)], { kind: "start", evict: null }],
     ["its own is about to end", [ending(1, red)], { kind: "start", evict: null }],
   ] as const)("%s", (_, environments, placement) => {
     expect(placeInvocation(environments, red, { environmentsMax: 3 })).toEqual(placement);
+  });
+});
+
+describe("whose invocation one of red takes that is free", () => {
+  it.each([
+    ["none starts", [busy(1, red), frozen(2, red), warming(3, red)], null],
+    ["only another's starts", [starting(1, blue)], null],
+    ["several start: that of the last, which has longest to go", [starting(1, red), starting(2, red)], 2],
+  ] as const)("%s", (_, environments, id) => {
+    expect(chooseTakenOver(environments, red)).toBe(id);
   });
 });
 

@@ -1,7 +1,7 @@
 import { dynamoTable, json, kinesisSource, list, type PipelineOptions, pipeline } from "tidemark";
 import { cloud, type Way } from "./runtime-world.js";
 
-interface Numbered {
+export interface Numbered {
   readonly key: string;
   readonly n: number;
 }

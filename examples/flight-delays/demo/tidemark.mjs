@@ -1,5 +1,5 @@
 // The command line as users have it: `tidemark cloud` and `tidemark dev`, with --json.
-import { copyFile, writeFile } from "node:fs/promises";
+import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { failWith } from "./processes.mjs";
@@ -32,10 +32,15 @@ export async function startCloud(processes, stop) {
 /**
  * `tidemark dev` on the example pipeline; `onEvent` gets each of its events. It works in a project of its own, for `dev` keeps its
  * bundle and its list of processes in the project's folder: any number of demos may run at a time.
+ *
+ * @param {object} options `parallelism`: instead of the example's own
  */
-export async function startDev(processes, { env, folder, session, onEvent, stop }) {
+export async function startDev(processes, { env, folder, session, parallelism = null, onEvent, stop }) {
   const file = join(folder, "pipeline.ts");
-  await copyFile(pipelineFile, file);
+  const example = await readFile(pipelineFile, "utf8");
+  const own = /parallelism: \d+/;
+  if (!own.test(example)) throw new Error(`${pipelineFile} does not say its parallelism`);
+  await writeFile(file, parallelism === null ? example : example.replace(own, `parallelism: ${parallelism}`));
   await writeFile(join(folder, "package.json"), '{ "private": true, "type": "module" }');
   const onLine = (line) => onEvent(JSON.parse(line));
   const child = processes.spawn([command, "dev", file, "--json", "--session", session], { env, onLine });

@@ -12,6 +12,7 @@ export interface EnvironmentFacts {
 }
 
 export type Placement =
+  /** One that is frozen, or that starts for nobody. */
   | { readonly kind: "reuse"; readonly id: number }
   | { readonly kind: "start"; readonly evict: number | null }
   | { readonly kind: "throttle" };
@@ -23,7 +24,8 @@ export function placeInvocation(
   limits: { readonly environmentsMax: number },
 ): Placement {
   const warm = oldestFirst(environments);
-  const mine = warm.findLast((environment) => environment.deployment === deployment);
+  const isMine = (environment: EnvironmentFacts) => environment.deployment === deployment;
+  const mine = warm.findLast(isMine) ?? environments.filter(isMine).find(({ state }) => state.kind === "warming");
   if (mine !== undefined) return { kind: "reuse", id: mine.id };
   // One that is ending has no claim any more: it goes as fast as the kernel can.
   const counted = environments.filter(({ state }) => state.kind !== "ending" && state.kind !== "gone");
@@ -51,6 +53,12 @@ function oldestFirst(environments: readonly EnvironmentFacts[]): readonly Enviro
   return environments
     .filter(({ state }) => state.kind === "frozen")
     .sort((left, right) => left.frozenOrder - right.frozenOrder);
+}
+
+/** As Lambda does: whoever is free first takes the invocation that another one is starting for; of several the one that began last. */
+export function chooseTakenOver(environments: readonly EnvironmentFacts[], deployment: object): number | null {
+  const starting = environments.filter((one) => one.deployment === deployment && one.state.kind === "starting");
+  return starting.at(-1)?.id ?? null;
 }
 
 /** Why an event was given up, in the words of Lambda's destination record. */

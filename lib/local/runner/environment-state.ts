@@ -25,6 +25,8 @@ export type Outcome = { readonly kind: "finished"; readonly payload: string } | 
 
 export type EnvironmentState =
   | { readonly kind: "starting"; readonly invocation: Invocation }
+  /** It starts, and another one has taken the invocation that it was started for. */
+  | { readonly kind: "warming" }
   | { readonly kind: "busy"; readonly invocation: Invocation }
   | { readonly kind: "frozen"; readonly sinceMs: number }
   | { readonly kind: "ending"; readonly open: OpenInvocation | null }
@@ -47,6 +49,7 @@ export interface Exit {
 export type EnvironmentInput =
   | FromFunction
   | { readonly kind: "take"; readonly invocation: Invocation }
+  | { readonly kind: "handOver" }
   | { readonly kind: "deadline"; readonly requestId: string; readonly limitMs: number }
   | { readonly kind: "initDeadline"; readonly limitMs: number }
   | { readonly kind: "end" }
@@ -68,11 +71,11 @@ const kill: EnvironmentAction = { kind: "signal", signal: "SIGKILL" };
 export function onEnvironmentInput(state: EnvironmentState, input: EnvironmentInput, nowMs: number): Transition {
   switch (input.kind) {
     case "ready":
-      return state.kind === "starting" ? begin(state.invocation, []) : unchanged(state);
+      return ready(state, nowMs);
     case "take":
-      return state.kind === "frozen"
-        ? begin(input.invocation, [{ kind: "signal", signal: "SIGCONT" }])
-        : unchanged(state);
+      return take(state, input.invocation);
+    case "handOver":
+      return state.kind === "starting" ? { state: { kind: "warming" }, actions: [] } : unchanged(state);
     case "answered":
       return settle(state, input.requestId, { kind: "finished", payload: input.payload }, nowMs);
     case "failed":
@@ -85,9 +88,7 @@ export function onEnvironmentInput(state: EnvironmentState, input: EnvironmentIn
         ? end(state, timedOut(input.requestId, "Task", input.limitMs))
         : unchanged(state);
     case "initDeadline":
-      return state.kind === "starting"
-        ? end(state, timedOut(state.invocation.requestId, "Init phase", input.limitMs))
-        : unchanged(state);
+      return initDeadline(state, input.limitMs);
     case "end":
       return end(state, null);
     case "exited":
@@ -99,6 +100,23 @@ export function onEnvironmentInput(state: EnvironmentState, input: EnvironmentIn
 
 function unchanged(state: EnvironmentState): Transition {
   return { state, actions: [] };
+}
+
+function ready(state: EnvironmentState, nowMs: number): Transition {
+  if (state.kind === "starting") return begin(state.invocation, []);
+  if (state.kind !== "warming") return unchanged(state);
+  return { state: { kind: "frozen", sinceMs: nowMs }, actions: [{ kind: "signal", signal: "SIGSTOP" }] };
+}
+
+function take(state: EnvironmentState, invocation: Invocation): Transition {
+  if (state.kind === "frozen") return begin(invocation, [{ kind: "signal", signal: "SIGCONT" }]);
+  return state.kind === "warming" ? { state: { kind: "starting", invocation }, actions: [] } : unchanged(state);
+}
+
+function initDeadline(state: EnvironmentState, limitMs: number): Transition {
+  if (state.kind === "warming") return end(state, null);
+  if (state.kind !== "starting") return unchanged(state);
+  return end(state, timedOut(state.invocation.requestId, "Init phase", limitMs));
 }
 
 function begin(invocation: Invocation, before: readonly EnvironmentAction[]): Transition {
@@ -119,6 +137,7 @@ function end(state: EnvironmentState, verdict: Failure | null): Transition {
     case "starting":
     case "busy":
       return { state: { kind: "ending", open: { invocation: state.invocation, verdict } }, actions: [kill] };
+    case "warming":
     case "frozen":
       return { state: { kind: "ending", open: null }, actions: [kill] };
     case "ending":
@@ -143,6 +162,7 @@ function exited(state: EnvironmentState, exit: Exit): Transition {
       const outcome = verdict ?? failureOfExit(invocation.requestId, exit);
       return { state: gone, actions: [{ kind: "settle", invocation, outcome }] };
     }
+    case "warming":
     case "frozen":
     case "gone":
       return { state: gone, actions: [] };

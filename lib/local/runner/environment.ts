@@ -74,7 +74,8 @@ export class Environment {
     const { state, actions } = onEnvironmentInput(this.#state, input, Date.now());
     if (state === this.#state) return;
     this.#state = state;
-    this.#disarm();
+    // The time to start is one, whoever is waited for.
+    if (state.kind !== "starting" && state.kind !== "warming") this.#disarm();
     for (const action of actions) this.#perform(action);
     this.hooks.onState(this);
   }

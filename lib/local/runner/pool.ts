@@ -1,6 +1,6 @@
 /** All environments of a runner: who takes an invocation, who is kept warm, who is ended. */
 import { invariant } from "../../model/errors.js";
-import { chooseReaped, placeInvocation } from "./decisions.js";
+import { chooseReaped, chooseTakenOver, placeInvocation } from "./decisions.js";
 import { Environment, type EnvironmentHooks, type LaunchSettings } from "./environment.js";
 import type { Invocation, Outcome } from "./environment-state.js";
 import { type RunnerEvent, type RunnerEventSubject, subjectOf } from "./events.js";
@@ -20,7 +20,7 @@ export interface EnvironmentView {
   readonly pid: number;
   readonly functionName: string;
   readonly version: string;
-  /** "ending": it was killed, and is not gone yet. */
+  /** "starting" without a request: another one has taken that. "ending": it was killed, and is not gone yet. */
   readonly state: "starting" | "busy" | "frozen" | "ending";
   /** Of the invocation that it runs. */
   readonly requestId: string | null;
@@ -101,7 +101,8 @@ export class EnvironmentPool {
       if (pid === null || state.kind === "gone") return [];
       const requestId = "invocation" in state ? state.invocation.requestId : null;
       const { name: functionName, version } = deployment;
-      return [{ pid, functionName, version, state: state.kind, requestId, invocations }];
+      const kind = state.kind === "warming" ? "starting" : state.kind;
+      return [{ pid, functionName, version, state: kind, requestId, invocations }];
     });
   }
 
@@ -151,6 +152,21 @@ export class EnvironmentPool {
       environment.apply({ kind: "end" });
   }
 
+  /** Where many are started at once, as at a restart, the processes of those that have ended meanwhile are sooner ready. */
+  #takeOver(free: Environment): void {
+    if (free.state.kind !== "frozen") return;
+    const id = chooseTakenOver([...this.#environments.values()], free.deployment);
+    if (id === null) return;
+    const starting = this.#get(id);
+    const settle = this.#settle.get(starting);
+    if (starting.state.kind !== "starting" || settle === undefined) return;
+    const { invocation } = starting.state;
+    this.#settle.delete(starting);
+    starting.apply({ kind: "handOver" });
+    this.#settle.set(free, settle);
+    free.apply({ kind: "take", invocation });
+  }
+
   #onBegun(environment: Environment): void {
     this.#startedAtMs.set(environment, Date.now());
     const coldStart = environment.invocations === 1;
@@ -174,6 +190,7 @@ export class EnvironmentPool {
       this.options.emit({ kind: "frozen", ...this.#subject(environment) });
       this.#retireOne(environment);
       this.#reap();
+      this.#takeOver(environment);
     }
     if (environment.state.kind === "gone") {
       this.#environments.delete(environment.id);

@@ -60,6 +60,8 @@ export interface Profile {
   /** Tasks of each stage, deployment by deployment; the last stays. */
   readonly parallelism: readonly number[];
   readonly alignment: "unaligned" | "aligned";
+  /** The source says that it is partitioned by the key of the tallies: they may need no exchange. */
+  readonly partitioned: boolean;
   /** Failures until the pipeline gives up, and a person must start it again. */
   readonly restartAttempts: number;
 }
@@ -79,7 +81,7 @@ export function drawProfile(random: Random): Profile {
   // A start in the future is no start: the service refuses it.
   const afterMillis = random.int(firstWishMillis + 1);
   const starts = ["trim-horizon", "trim-horizon", "latest", { afterMillis }] as const;
-  const drawn: Omit<Profile, "parallelism" | "alignment"> = {
+  const drawn: Omit<Profile, "parallelism" | "alignment" | "partitioned"> = {
     faults: drawFaults(random),
     slowService: random.chance(0.4) ? random.pick([...services, "tables"] as const) : "none",
     outage: random.chance(0.2) ? drawOutage(random, chaosMillis) : null,
@@ -106,7 +108,11 @@ export function drawProfile(random: Random): Profile {
     restartAttempts: random.chance(0.3) ? random.between(1, 3) : 10,
   };
   // Drawn last, so that all else of a seed is what it is with one task.
-  return { ...drawn, parallelism: drawParallelism(random, drawn.variant), alignment: random.pick(alignments) };
+  const parallelism = drawParallelism(random, drawn.variant);
+  const alignment = random.pick(alignments);
+  // What is put aside depends on which operators are apart, and so on how the shards lie.
+  const partitioned = random.chance(0.3) && drawn.variant.bad === "fail";
+  return { ...drawn, parallelism, alignment, partitioned };
 }
 
 const alignments = ["unaligned", "unaligned", "aligned"] as const;

@@ -77,6 +77,7 @@ export interface TallyOptions {
   readonly variant: Variant;
   readonly parallelism: number;
   readonly alignment: "unaligned" | "aligned";
+  readonly partitioned: boolean;
   readonly call: (record: NumberedRecord, signal: AbortSignal) => Promise<NumberedRecord>;
 }
 
@@ -101,6 +102,7 @@ export function tallyPipeline(options: TallyOptions): Plan {
     codec: json<NumberedRecord>(),
     start: options.start,
     ...(end === null ? {} : { end: { at: new Date(end) } }),
+    ...(options.partitioned ? { partitionedBy: keyOf } : {}),
   });
   const built = pipeline("tally", settings, (flow: Flow) => {
     const numbers = flow.from("numbers", source);
@@ -138,24 +140,24 @@ const arrivalsOf = (numbers: Numbers) =>
       },
     });
 
+const keyOf = (record: NumberedRecord): string => record.key;
+
 const talliesOf = (numbers: Numbers, { padding, variant }: TallyOptions) =>
-  numbers
-    .keyBy((record) => record.key)
-    .process("tally", {
-      state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>(), noise: value("") },
-      onRecord({ n, poison }, { key, state }) {
-        state.count.update((count) => count + 1);
-        state.numbers.add(n);
-        state.lastByRest.set(restOf(n), n);
-        state.noise.set(noiseOf(3 * padding, n));
-        // When all of it has changed, so that nothing of that may stay.
-        if (poison === true) throw new Error(`${n} is poison`);
-        const count = state.count.get();
-        if (variant.deletes && count % deletedEvery === 0) return deleted({ key });
-        const lastByRest = [...state.lastByRest.entries()];
-        return { key, count, numbers: [...state.numbers.get()], lastByRest, padding: paddingOf(padding) };
-      },
-    });
+  numbers.keyBy(keyOf).process("tally", {
+    state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>(), noise: value("") },
+    onRecord({ n, poison }, { key, state }) {
+      state.count.update((count) => count + 1);
+      state.numbers.add(n);
+      state.lastByRest.set(restOf(n), n);
+      state.noise.set(noiseOf(3 * padding, n));
+      // When all of it has changed, so that nothing of that may stay.
+      if (poison === true) throw new Error(`${n} is poison`);
+      const count = state.count.get();
+      if (variant.deletes && count % deletedEvery === 0) return deleted({ key });
+      const lastByRest = [...state.lastByRest.entries()];
+      return { key, count, numbers: [...state.numbers.get()], lastByRest, padding: paddingOf(padding) };
+    },
+  });
 
 function calledOf(numbers: Numbers, { variant, call }: TallyOptions): Numbers {
   const ordered = variant.calls === "ordered";

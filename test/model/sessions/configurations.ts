@@ -16,6 +16,7 @@ const replayed: Omit<Setup, "budget"> = { rules: asBuilt, records: [["x1", "x2"]
 const wrongRules = (): readonly Configuration[] => [
   fails("R1 compares generation and pending: the generation alone, an aborted checkpoint completes after the next", {
     ...one,
+    records: [["x1"]],
     rules: { ...anyReader, completing: "generation" },
     budget: budget({ checkpoints: 3, aborts: 1, failures: 1 }),
   }),
@@ -54,7 +55,11 @@ const wrongRules = (): readonly Configuration[] => [
 const right = (): readonly Configuration[] => [
   holds("C1, R2 a failure, zombies", { ...one, budget: budget({ failures: 1 }) }),
   holdsLarge("C1, R2 two failures, zombies, two tasks", { ...two, budget: budget({ failures: 2 }) }),
-  holds("R1, B5, C1 an abort, a failure", { ...one, budget: budget({ checkpoints: 3, aborts: 1, failures: 1 }) }),
+  holds("R1, B5, C1 an abort, a failure", { ...one, budget: budget({ aborts: 1, failures: 1 }) }),
+  holdsLarge("R1, B5, C1 an abort, a failure, a checkpoint more", {
+    ...one,
+    budget: budget({ checkpoints: 3, aborts: 1, failures: 1 }),
+  }),
   holds("N1, R4, R5 a hand-over, a lost answer, a failure", {
     ...one,
     budget: budget({ failures: 1, handovers: 1, lost: 1 }),

@@ -110,7 +110,7 @@ const right = (): readonly Configuration[] => [
   holds("P0 from the latest, a split before the start", { ...base, shards: splitBefore }),
   holds("P0, P1 from the horizon, a crash", { ...base, start: "horizon", until: 6, shards: one }),
   holdsLarge("P0, K3 from the horizon, a split, a crash", { ...base, start: "horizon", until: 6, shards: split }),
-  holds("K3 a split, old lists", { ...long, until: 5, oldLists: true, crashes: 0, shards: split }),
+  holds("K3 a split, old lists", { ...long, until: 4, oldLists: true, crashes: 0, shards: split }),
   holdsLarge("K3 a split, old lists, a crash", { ...long, oldLists: true, shards: split }),
   holdsLarge("K3, P1 a split, old lists, a crash, a short retention", { ...brief, oldLists: true, shards: split }),
   holdsLarge("K3 two splits, old lists, a crash", { ...long, oldLists: true, shards: splitTwice }),
