@@ -7,6 +7,7 @@ import { fixed, table, whole } from "./figures.mjs";
 const recordsByDefault = 400_000;
 /** Tasks of each of the two stages. One: there is one stage, and no exchange. */
 const parallelisms = [1, 2, 4, 8];
+const stages = 2;
 /** On the embedded cloud. */
 const recordsPerSecond = 1_000;
 const secondsPaced = 30;
@@ -14,13 +15,13 @@ const interval = "10s";
 const timeoutMs = 6 * 60_000;
 const million = 1e6;
 
-export async function run({ records, say }) {
+export async function run({ records, tasks, say }) {
   const count = records ?? recordsByDefault;
   const paced = Math.min(count, recordsPerSecond * secondsPaced);
   const results = [];
-  for (const parallelism of parallelisms) {
+  for (const parallelism of tasks === null ? parallelisms : [Math.max(1, Math.floor(tasks / stages))]) {
     say(`${parallelism} x ${parallelism} in memory`);
-    const memory = await stages({ parallelism, records: count, on: "memory" });
+    const memory = await runStages({ parallelism, records: count, on: "memory" });
     say(`${parallelism} x ${parallelism} on the embedded cloud`);
     const cloud = await onCloud({ parallelism, records: paced, on: "cloud", rate: recordsPerSecond });
     results.push({ parallelism, memory, cloud: { ...cloud, ...costOf(cloud) } });
@@ -28,7 +29,7 @@ export async function run({ records, say }) {
   return { recordsPerSecond, interval, results };
 }
 
-function stages({ parallelism, records, on, rate, env = {} }) {
+function runStages({ parallelism, records, on, rate, env = {} }) {
   const paced = rate === undefined ? [] : [`--rate=${rate}`];
   const args = [
     `--parallelism=${parallelism}`,
@@ -43,7 +44,7 @@ function stages({ parallelism, records, on, rate, env = {} }) {
 async function onCloud(options) {
   const cloud = await openCloud({ shards: 1 });
   try {
-    return await stages({ ...options, env: cloud.env });
+    return await runStages({ ...options, env: cloud.env });
   } finally {
     await cloud.close();
   }

@@ -40,7 +40,7 @@ Without a name: all but the last.
   --records N   records of each, instead of their own numbers (recovery and decode have none)
   --pairs N     runs of each variant (default 5)
   --kills N     of recovery (default 9)
-  --tasks N     of recovery: 1, or an even number from 4 on, in two stages (default 1)
+  --tasks N     of recovery (default 1) and exchange (default 1, 4, 8 and 16): 1, or an even number from 4 on, in two stages
   --input F     f1 or k1: lines of a file of your own
   --output F    f1 or k1: where the rows of tidemark are left
   --json        one JSON object on standard output; progress goes to standard error

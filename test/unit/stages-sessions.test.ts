@@ -68,7 +68,9 @@ describe("many tasks", () => {
     return { counted, put: 400, isComplete: isComplete() };
   }
 
-  it("B2 on one schedule of crashes: unaligned and aligned count each record once, at-least-once counts some twice", async () => {
+  it("B2 on one schedule of crashes: unaligned and aligned count each record once, at-least-once counts some twice", {
+    timeout: 180_000,
+  }, async () => {
     expect(await crashing({})).toEqual({ counted: 400, put: 400, isComplete: true });
     expect(await crashing({ alignment: "aligned" })).toEqual({ counted: 400, put: 400, isComplete: true });
     const { counted, isComplete } = await crashing({ mode: "at-least-once" });
@@ -79,26 +81,30 @@ describe("many tasks", () => {
   it.each([
     [1, 4],
     [4, 1],
-  ])("E4 K2 a deployment goes from parallelism %s to %s, and back, with frames in flight", async (from, to) => {
-    const [few, many] = [remembering({ parallelism: from }), remembering({ parallelism: to })];
-    const world = running(remembering({ parallelism: from }), { way: () => 20 });
-    await world.wish();
-    for (let i = 1; i <= 4; i++) {
-      for (let j = 0; j < 5; j++) {
-        world.put(20);
-        await world.until(() => false, 210);
+  ])(
+    "E4 K2 a deployment goes from parallelism %s to %s, and back, with frames in flight",
+    { timeout: 120_000 },
+    async (from, to) => {
+      const [few, many] = [remembering({ parallelism: from }), remembering({ parallelism: to })];
+      const world = running(remembering({ parallelism: from }), { way: () => 20 });
+      await world.wish();
+      for (let i = 1; i <= 4; i++) {
+        for (let j = 0; j < 5; j++) {
+          world.put(20);
+          await world.until(() => false, 210);
+        }
+        const { code } = world.deploy(i % 2 === 1 ? many : few);
+        await world.wish(
+          desired({ code, request: { id: `r${i}`, kind: "restart", from: null, sinks: {}, dropped: [] } }),
+          i,
+        );
+        await world.until(({ generation }) => generation > i, minutes(1));
       }
-      const { code } = world.deploy(i % 2 === 1 ? many : few);
-      await world.wish(
-        desired({ code, request: { id: `r${i}`, kind: "restart", from: null, sinks: {}, dropped: [] } }),
-        i,
-      );
-      await world.until(({ generation }) => generation > i, minutes(1));
-    }
-    await world.settled();
-    expect(world.rows()).toEqual(world.expected);
-    expect((await world.head())?.failures).toEqual([]);
-  });
+      await world.settled();
+      expect(world.rows()).toEqual(world.expected);
+      expect((await world.head())?.failures).toEqual([]);
+    },
+  );
 
   it("K3 shards split and merge at any moment, with crashes between, and each key's records keep their order", async () => {
     const world = running(remembering({ parallelism: 3 }), { way: () => 20, shards: 3 });
@@ -119,7 +125,9 @@ describe("many tasks", () => {
     expect(world.rows()).toEqual(world.expected);
   });
 
-  it("P0 K3 as in FLINK-37627: shards that split and merge while a checkpoint is pending, and while a generation restores, lose no record", async () => {
+  it("P0 K3 as in FLINK-37627: shards that split and merge while a checkpoint is pending, and while a generation restores, lose no record", {
+    timeout: 120_000,
+  }, async () => {
     const world = running(remembering({ parallelism: 3 }), { way: () => 60, shards: 3 });
     await world.wish();
     const reshard = async (kind: "split" | "merge") => {
