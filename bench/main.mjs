@@ -83,7 +83,7 @@ function readOptions() {
     records: wholeNumber("records", values.records, { least: 1_000, most: 100_000_000 }),
     pairs: wholeNumber("pairs", values.pairs, { least: 1, most: 99 }) ?? 5,
     kills: wholeNumber("kills", values.kills, { least: 1, most: 99 }) ?? 9,
-    tasks: wholeNumber("tasks", values.tasks, { least: 1, most: 128 }),
+    tasks: readTasks(values.tasks),
   };
 }
 
@@ -93,6 +93,13 @@ function parse(options) {
   } catch (error) {
     throw new Usage(error.message);
   }
+}
+
+/** Of all stages: one task has one stage, several are in two of as many tasks each, and one task feeds none of one. */
+function readTasks(text) {
+  const tasks = wholeNumber("tasks", text, { least: 1, most: 128 });
+  if (tasks === null || tasks === 1 || (tasks >= 4 && tasks % 2 === 0)) return tasks;
+  throw new Usage(`--tasks must be 1, or an even number from 4 on, not ${tasks}`);
 }
 
 function wholeNumber(name, text, { least, most }) {

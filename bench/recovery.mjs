@@ -20,17 +20,12 @@ const timeLimitMs = (kills, tasks) => 60_000 + tasks * 4_000 + kills * (20_000 +
 const targets = { one: 2, several: 3 };
 /** One that reads and one that counts, of as many tasks each. One task would do both. */
 const stages = 2;
-const tasksLeast = 4;
 /** So many that each task gets some. */
 const linesAround = 5_000;
 
 /** Of the tasks one is killed, and all are started again. */
 export async function run({ kills, tasks: wanted, folder, say }) {
   const tasks = wanted ?? 1;
-  if (tasks > 1 && (tasks < tasksLeast || tasks % stages !== 0))
-    throw new Error(
-      `--tasks ${tasks}: it is 1, or an even number from ${tasksLeast} on, for there are ${stages} stages`,
-    );
   const stop = new AbortController();
   const late = setTimeout(() => stop.abort(new Error("it is not over in time")), timeLimitMs(kills, tasks));
   const processes = openProcesses();

@@ -157,6 +157,32 @@ describe("on the embedded cloud", () => {
   );
 });
 
+describe("several tasks", () => {
+  it(
+    "exchange sends every record from stage to stage once, and counts frames and requests",
+    async () => {
+      const { exchange } = await resultOf("exchange", "--records", "3000", "--tasks", "4");
+      const seen = {
+        records: 3_000,
+        latencyMs: { median: positive, p99: positive },
+        exchange: { notesPut: positive, noteLists: positive, framesPut: positive, frameReads: positive },
+      };
+      const cloud = { ...seen, dollarsPerMillion: positive };
+      expect(exchange).toMatchObject({ results: [{ parallelism: 2, memory: seen, cloud }] });
+    },
+    timeout,
+  );
+
+  it(
+    "recovery kills any of them, and every record is counted once",
+    async () => {
+      const { recovery } = await resultOf("recovery", "--tasks", "4", "--kills", "1");
+      expect(recovery).toMatchObject({ tasks: 4, kills: 1, median: positive, allTasks: { median: positive } });
+    },
+    timeout,
+  );
+});
+
 describe("the command", () => {
   it.each([
     [["nothing"], "no benchmark"],
@@ -164,6 +190,7 @@ describe("the command", () => {
     [["f1", "--pairs", "0"], "--pairs must be a whole number"],
     [["f1", "k1", "--output", "x"], "--output is for f1 alone"],
     [["f1", "--input", "x", "--records", "5000"], "--records has no meaning"],
+    [["recovery", "--tasks", "3"], "--tasks must be 1, or an even number"],
     [["--fast"], "--fast"],
   ])("refuses %j with exit code 2", async (args, message) => {
     const { code, stdout, stderr } = await run(...args);
@@ -180,7 +207,7 @@ describe("the command", () => {
   it("names every benchmark in its help", async () => {
     const { code, stdout } = await run("--help");
     expect(code).toBe(0);
-    for (const name of ["f1", "k1", "checkpoints", "kinesis", "recovery", "cost", "decode", "profile"])
+    for (const name of ["f1", "k1", "checkpoints", "kinesis", "recovery", "cost", "exchange", "decode", "profile"])
       expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
   });
 
