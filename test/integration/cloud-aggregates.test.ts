@@ -27,7 +27,14 @@ async function stream() {
   const start: ShardEntry = { ...shard, at: { kind: "open", position: { kind: "horizon", readTo: null } } };
   const reading = (entry: ShardEntry) => {
     const source = kinesisSource({ stream: "in", codec: text, start: "trim-horizon" });
-    const options = { name: "in", stream: StreamName, source, retentionMillis: 86_400_000, producer: 0, owns: () => true };
+    const options = {
+      name: "in",
+      stream: StreamName,
+      source,
+      retentionMillis: 86_400_000,
+      producer: 0,
+      owns: () => true,
+    };
     const table = { streamArn: "", createdAt: millis(0), start: "horizon", shards: [entry] } as const;
     const reader = new SourceReader(log, systemClock, { ...options, generation: generation(1) }, table);
     const never = new AbortController().signal;

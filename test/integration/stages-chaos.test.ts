@@ -83,7 +83,7 @@ function openProject(parallelism: number): Project {
 }
 
 const startDev = (parallelism: number, env: TestCloud["env"]): Running =>
-  dev(openProject(parallelism), ["--session", "12s"], env);
+  dev(openProject(parallelism), ["--session", "20s"], env);
 
 /** Sessions that run now, by their process. */
 function runningPids(running: Running): readonly number[] {
@@ -121,7 +121,7 @@ async function checkpointed(running: Running): Promise<void> {
 
 async function alive(running: Running, waiting: Promise<unknown>): Promise<void> {
   const ended = await Promise.race([waiting.then(() => null), running.ended]);
-  if (ended !== null) expect.fail(`seed ${seed}: dev ended with ${ended.code}: ${ended.err}`);
+  if (ended !== null) expect.fail(`${storyOf(running)}\ndev ended with ${ended.code}: ${ended.err}`);
 }
 
 /** Whether there was such a process. */

@@ -7,7 +7,7 @@ import { startDev } from "./tidemark.mjs";
 import { watched } from "./watched.mjs";
 
 /** Short, so that sessions also end in order and pass on their state. */
-const session = "18s";
+const session = "19s";
 /** Of the pipeline: a crash comes at any moment between two checkpoints. */
 const checkpointIntervalMs = 1_000;
 /** Crashes are about so far apart: the input lasts accordingly. */
@@ -71,7 +71,11 @@ function feedInStep({ kinesis, flights, crashes, stop }, progress) {
     flights,
     fast: { records: Math.ceil(gap / fastPuts), everyMs: crashGapMs / fastPuts },
     slow: { records: Math.ceil(gap / slowPuts), everyMs: slowPutsMs },
-    isHeldUp: (fed) => fed >= (points[progress.state.recoverySeconds.length + 1] ?? flights.length),
+    isHeldUp: (fed) => {
+      const { length: done } = progress.state.recoverySeconds;
+      // Of the last one, the input that is left must come after it.
+      return done < crashes && fed >= (points[done + 1] ?? points[done] ?? flights.length);
+    },
     onFed: (fed) =>
       progress.update((state) => {
         state.fed = fed;

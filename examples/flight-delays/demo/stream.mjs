@@ -16,6 +16,7 @@ const attemptsMax = 20;
 const retryPauseMs = 100;
 const activePauseMs = 50;
 const burstMs = 1_000;
+const leastPuts = 300;
 
 export async function createStream(kinesis, shards) {
   await kinesis.send(new CreateStreamCommand({ StreamName: streamName, ShardCount: shards }));
@@ -23,7 +24,8 @@ export async function createStream(kinesis, shards) {
 }
 
 /**
- * Puts the flights in their order, `fast.records` every `fast.everyMs`, or as `slow` says while it is held up. At most 500 at a time.
+ * Puts the flights in their order, `fast.records` every `fast.everyMs`, or as `slow` says while it is held up. At most 500 at a time,
+ * and of what is left a small part while it is held up: there is some left then, however long that takes.
  *
  * @param {{ flights: import("./flights.mjs").Flight[], fast: { records: number, everyMs: number },
  *   slow: { records: number, everyMs: number }, isHeldUp: (fed: number) => boolean, onFed: (fed: number) => void,
@@ -32,7 +34,11 @@ export async function createStream(kinesis, shards) {
 export async function feed(kinesis, { flights, fast, slow, isHeldUp, onFed, signal }) {
   let due = performance.now();
   for (let fed = 0; fed < flights.length; ) {
-    const { records, everyMs } = isHeldUp(fed) ? slow : fast;
+    const few = {
+      records: Math.min(slow.records, Math.ceil((flights.length - fed) / leastPuts)),
+      everyMs: slow.everyMs,
+    };
+    const { records, everyMs } = isHeldUp(fed) ? few : fast;
     const batch = flights.slice(fed, fed + Math.min(records, recordsPerPut));
     await putAll(kinesis, batch, signal);
     fed += batch.length;
