@@ -43,7 +43,7 @@ function replacing(mutant: Mutant): Plugin {
         const parts = text.split(mutant.find);
         if (parts.length !== 2)
           throw new Error(
-            `${mutant.name}: ${mutant.file} has the text to replace ${parts.length - 1} times; say it anew in test/simulation/mutants.ts`,
+            `${mutant.name}: ${mutant.file} has the text to replace ${parts.length - 1} times; say it anew`,
           );
         return { contents: parts.join(mutant.replace), loader: "ts", resolveDir: dirname(path) };
       });

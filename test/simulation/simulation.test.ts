@@ -1,6 +1,7 @@
 // The real code of head, sessions, supervisor, source and sink on memory ports, where crashes, lost answers, zombies and resharding
 // happen at every call, as the seed says. More seeds by hand: npm run sim -- --seeds 10000
 import { describe, expect, it } from "vitest";
+import { noFaults, type Profile } from "../../lib/testing/simulation/profile.js";
 import { type Outcome, simulate } from "../../lib/testing/simulation/simulate.js";
 
 const seeds = 300;
@@ -122,5 +123,40 @@ describe(`${seeds} seeds`, () => {
 
   it("meet what can go wrong", () => {
     expect(Object.keys({ ...happenings, ...stories }).filter((name) => !seen.has(name))).toEqual([]);
+  });
+});
+
+/** Records come densely and trouble seldom, so that checkpoints complete with frames in flight, and are restored in other tasks. */
+const busy = (profile: Profile): Profile => ({
+  ...profile,
+  parallelism: Math.max(...profile.parallelism) === 1 ? [3, 2, 4] : profile.parallelism,
+  variant: { ...profile.variant, bad: "fail" },
+  faults: { ...noFaults, crash: 0.002, pause: 0.0005, slow: 0.01, lost: 0.005, delivery: 0.05 },
+  slowService: "none",
+  outage: null,
+  start: "trim-horizon",
+  endMillis: null,
+  firstWishMillis: 0,
+  retentionMillis: 24 * 3_600_000,
+  shards: 3,
+  records: 200,
+  chaosMillis: 30_000,
+  wishes: 4,
+  bursts: 0,
+  suspendAfterMillis: null,
+  restartAttempts: 10,
+});
+const busySeeds = 30;
+
+describe(`${busySeeds} seeds of busy tasks`, () => {
+  it("take what was in flight where they are restored, and hold every invariant", { timeout: 300_000 }, async () => {
+    const inFlight = happenings["a frame of an earlier generation is taken"];
+    let restored = 0;
+    for (let seed = 1; seed <= busySeeds; seed++) {
+      const { violation, trace } = await simulate(seed, { change: busy });
+      if (violation !== null) expect.fail(`seed ${seed} of busy tasks: ${violation}\n${trace.slice(-40).join("\n")}`);
+      if (trace.some((line) => inFlight?.test(line))) restored++;
+    }
+    expect(restored).toBeGreaterThan(busySeeds / 6);
   });
 });
