@@ -177,7 +177,13 @@ export class EdgeInput {
       expected.bytes += bytesOf(frame);
     }
     expected.isQuiet = notes.length === 0;
-    expected.pause = expected.isQuiet ? Math.min(Math.max(2 * expected.pause, pauseLeast), pauseMost) : 0;
+    // Where fewer came than were asked for, the next is hardly there yet: frames come some tenths of a second apart.
+    const isMoreLikely = notes.length === limit;
+    expected.pause = expected.isQuiet
+      ? Math.min(2 * Math.max(expected.pause, pauseLeast), pauseMost)
+      : isMoreLikely
+        ? 0
+        : pauseLeast;
     expected.isReading = false;
   }
 

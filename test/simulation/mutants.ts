@@ -69,7 +69,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/permit.ts",
     find: "a.checkpointId - b.checkpointId || a.index - b.index",
     replace: "b.checkpointId - a.checkpointId || a.index - b.index",
-    seed: 7,
+    seed: 141,
   },
   {
     name: "C2 a restored task does not commit what its origin covers",
@@ -600,7 +600,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (all && facts.record.functionVersion === me.functionVersion)",
     replace: "if (all)",
     profile: unheard,
-    seed: 128,
+    seed: 75,
   },
   {
     name: "R7 a manifest is not complete without its fold",

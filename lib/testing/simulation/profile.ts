@@ -112,8 +112,20 @@ export function drawProfile(random: Random): Profile {
   const alignment = random.pick(alignments);
   // What is put aside depends on which operators are apart, and so on how the shards lie.
   const partitioned = random.chance(0.3) && drawn.variant.bad === "fail";
-  return { ...drawn, parallelism, alignment, partitioned };
+  const tasks = Math.max(...parallelism);
+  if (tasks === 1) return { ...drawn, parallelism, alignment, partitioned };
+  // Rates are per call, and many tasks make many more: else hardly a checkpoint is complete, let alone with frames in flight.
+  const faults = calmer(drawn.faults, 2 * tasks);
+  return { ...drawn, faults, records: drawn.records * random.between(2, 5), parallelism, alignment, partitioned };
 }
+
+const calmer = (faults: FaultRates, times: number): FaultRates => ({
+  ...faults,
+  crash: faults.crash / times,
+  pause: faults.pause / times,
+  lost: faults.lost / times,
+  slow: faults.slow / times,
+});
 
 const alignments = ["unaligned", "unaligned", "aligned"] as const;
 
