@@ -80,6 +80,12 @@ export class Channels {
     return [...this.outputs.values()].some((output) => output.isPressed);
   }
 
+  /** A frame is full, and is closed by the next {@link send}: no more records should come before. */
+  get isFull(): boolean {
+    for (const output of this.outputs.values()) if (output.isFull) return true;
+    return false;
+  }
+
   /** E4: ranges of earlier generations come before all else that the operator is to see. */
   get isBehind(): boolean {
     return this.inputs.some((input) => input.isBehind);

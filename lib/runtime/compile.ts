@@ -64,7 +64,8 @@ export function compilePlan(plan: Plan, parts: CompileParts): Compiled {
     if (isMine && node.kind === "source") entries.set(node.name, next);
     const steps = isMine ? stepsOf(plan, node, next, parts, stages) : edgeSteps(node, parts);
     if (isMine && hasState(node)) operators.set(node.name, steps);
-    for (const [side, input] of inputsOf(node).entries()) {
+    // The last side first, for each is put before the others: one that feeds both sides gives to the left one first.
+    for (const [side, input] of [...inputsOf(node).entries()].reverse()) {
       const step = steps[side];
       if (step !== undefined) consumers.get(input)?.unshift(step);
     }

@@ -57,6 +57,11 @@ export class EdgeOutput {
     return this.#waiting >= waitingMax;
   }
 
+  /** The open frame should be closed before more comes. */
+  get isFull(): boolean {
+    return this.#writer.bytes >= frameBytes;
+  }
+
   /** @throws StreamError `invalid` for a value that would not come back as it is, naming the operator that the edge feeds */
   add(key: Key, input: 0 | 1, value: unknown, record: RecordView): void {
     this.#writer.add(key, input, value, record);
@@ -74,7 +79,7 @@ export class EdgeOutput {
   /** Closes the frame where it is full, or its first record has waited long enough. To be called between two records. */
   flushDue(): Promise<void> | null {
     if (this.#writer.records === 0 || this.#since === null) return null;
-    const isDue = this.#writer.bytes >= frameBytes || this.#since + frameMillis <= this.#clock.now();
+    const isDue = this.isFull || this.#since + frameMillis <= this.#clock.now();
     return isDue ? this.#close() : null;
   }
 

@@ -113,6 +113,10 @@ export class Feed {
 
   readonly #mayGoOn = (): boolean => {
     if (this.#task.isFull) return false;
+    if (this.#channels.isFull) {
+      this.#isOver = true;
+      return false;
+    }
     this.#left -= 1;
     if (this.#left > 0) return true;
     this.#left = recordsBetweenLooks;

@@ -47,13 +47,18 @@ export class FrameFeed {
     return true;
   }
 
-  /** The next frame of any edge. */
+  /**
+   * The next frame, of any edge. E4: an operator may be fused with one before it, and what the last of them has still to take of earlier
+   * generations was sent before all that those before it would give it now. Inputs stand in the order of the graph.
+   */
   #begin(epochMax: CheckpointId): boolean {
-    for (let i = 0; i < this.#inputs.length; i++) {
-      const input = this.#inputs[(this.#turn + i) % this.#inputs.length];
+    const behind = this.#inputs.findLast((input) => input.isBehind);
+    const inputs = behind === undefined ? this.#inputs : [behind];
+    for (let i = 0; i < inputs.length; i++) {
+      const input = inputs[(this.#turn + i) % inputs.length];
       const taken = input?.take(epochMax) ?? null;
       if (input === undefined || taken === null) continue;
-      this.#turn = (this.#turn + i + 1) % this.#inputs.length;
+      this.#turn = (this.#turn + i + 1) % inputs.length;
       this.#edge = input.edge;
       this.#left = readersOf(input.edge, taken);
       return true;

@@ -6,6 +6,7 @@ import { repeat } from "../checkpoint/repeat.js";
 import { type CheckpointStore, readAck, readManifest } from "../checkpoint/store.js";
 import type { Ack, Committable, Manifest, Range } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
+import type { GenerationRecord } from "../model/head.js";
 import { type CheckpointId, checkpointId } from "../model/ids.js";
 import type { ShardTable } from "../model/shards.js";
 
@@ -46,7 +47,7 @@ export async function readStart(store: CheckpointStore, claim: Claim, heir: Heir
   }
   const origin = record.origin === null ? null : await originOf(store, claim, base);
   if (origin === null) return { ...emptyStart, shards: shardsBefore(record, null) };
-  return fromOrigin(store, origin, heir, shardsBefore(record, origin));
+  return fromOrigin(store, origin, heir, record);
 }
 
 const emptyStart = {
@@ -85,7 +86,12 @@ async function fromAck(store: CheckpointStore, ack: Ack, shards: ShardTable): Pr
 }
 
 /** E4: every restore is a rescale. */
-async function fromOrigin(store: CheckpointStore, origin: Manifest, heir: Heir, shards: ShardTable): Promise<Start> {
+async function fromOrigin(
+  store: CheckpointStore,
+  origin: Manifest,
+  heir: Heir,
+  record: GenerationRecord,
+): Promise<Start> {
   const { snapshots, ranges, lists, figures } = inherit(origin, heir);
   const listed = new Map(
     await Promise.all(origin.tasks.map(async (ack) => [ack, await loadList(store, ack)] as const)),
@@ -94,13 +100,14 @@ async function fromOrigin(store: CheckpointStore, origin: Manifest, heir: Heir, 
   return {
     epoch: origin.checkpointId,
     snapshots,
-    shards,
+    shards: shardsBefore(record, origin),
     committables: lists
       .flatMap((ack) => listed.get(ack) ?? [])
       .filter(({ sink }) => heir.sinks.includes(sink))
       .toSorted((a, b) => a.checkpointId - b.checkpointId),
     listed: [...listed.values()].flat(),
-    ranges,
+    // P2: who drops an operator's state drops what was on its way to it.
+    ranges: ranges.filter(({ edge }) => !record.dropped.includes(edge)),
     sent: {},
     recordsIn: sum((ack) => ack.figures.recordsIn),
     recordsOut: sum((ack) => ack.figures.recordsOut),

@@ -150,7 +150,7 @@ export class Session {
       this.#parts.task.advance();
       const due = this.#due();
       if (due === null || !this.#mayCut(due)) this.#take(due);
-      else this.#cut(due);
+      if (due !== null && this.#mayCut(due)) this.#cut(due);
     }
     if (this.#phase.kind === "running") this.#read();
     for (const sent of this.#parts.channels.send(this.#stop.signal)) this.#spawn(sent.then(() => ({ kind: "ready" })));
