@@ -244,7 +244,7 @@ export const taskMutants: readonly Mutant[] = [
     find: "    listed: [...listed.values()].flat(),\n",
     replace: "    listed: lists.flatMap((ack) => listed.get(ack) ?? []),\n",
     profile: { ...rescaled, variant: files, slowService: "files" },
-    seed: 22,
+    seed: 334,
   },
   {
     name: "K2 every task reads every shard",
