@@ -29,6 +29,8 @@ const anyEpoch = checkpointId(Number.MAX_SAFE_INTEGER);
 export class Channels {
   readonly inputs: readonly EdgeInput[];
   readonly outputs: ReadonlyMap<string, EdgeOutput>;
+  /** The same, for the record loop: to go through them costs nothing, least of all where there are none. */
+  readonly #sending: readonly EdgeOutput[];
   readonly #place: Place;
   readonly #clock: Clock;
   /** The time when an open frame is due is waited for. */
@@ -48,6 +50,7 @@ export class Channels {
         return [edge, new EdgeOutput(exchange, clock, at)];
       }),
     );
+    this.#sending = [...this.outputs.values()];
     this.inputs = place.stage.operators.flatMap((edge) => {
       const ranges = expectedOf(place, edge, generation, start.ranges);
       return ranges.length === 0 ? [] : [new EdgeInput(exchange, clock, { edge, incarnation, generation, ranges })];
@@ -64,9 +67,8 @@ export class Channels {
    * called between two records, and again when any of the promises resolves.
    */
   send(signal: AbortSignal): readonly Promise<void>[] {
-    const outputs = [...this.outputs.values()];
-    const sending = outputs.flatMap((output) => output.flushDue() ?? []);
-    const dueIn = Math.min(...outputs.map((output) => output.dueIn ?? Number.POSITIVE_INFINITY));
+    const sending = this.#sending.flatMap((output) => output.flushDue() ?? []);
+    const dueIn = Math.min(...this.#sending.map((output) => output.dueIn ?? Number.POSITIVE_INFINITY));
     if (dueIn === Number.POSITIVE_INFINITY || this.#isTimed) return sending;
     this.#isTimed = true;
     const due = this.#clock.sleep(Math.max(dueIn, 0), signal).then(() => {
@@ -77,13 +79,12 @@ export class Channels {
 
   /** Frames wait to be put. */
   get isPressed(): boolean {
-    return [...this.outputs.values()].some((output) => output.isPressed);
+    return this.#sending.some((output) => output.isPressed);
   }
 
   /** A frame is full, and is closed by the next {@link send}: no more records should come before. */
   get isFull(): boolean {
-    for (const output of this.outputs.values()) if (output.isFull) return true;
-    return false;
+    return this.#sending.some(isFull);
   }
 
   /** E4: ranges of earlier generations come before all else that the operator is to see. */
@@ -92,9 +93,7 @@ export class Channels {
   }
 
   get isIdle(): boolean {
-    return (
-      [...this.outputs.values()].every((output) => output.dueIn === null) && this.inputs.every((input) => input.isIdle)
-    );
+    return this.#sending.every((output) => output.dueIn === null) && this.inputs.every((input) => input.isIdle);
   }
 
   get changed(): boolean {
@@ -162,6 +161,8 @@ export class Channels {
     return Math.max(0, ...behind);
   }
 }
+
+const isFull = (output: EdgeOutput): boolean => output.isFull;
 
 /** E2: what the checkpoint says is still to come, and to the last the lanes of the own generation. A hand-over knows those already. */
 function expectedOf(

@@ -1,33 +1,17 @@
 // What seeds hardly ever meet: a lane that answers late while a later one has frames, of another producer.
 import { expect, it } from "vitest";
-import { storedExchange } from "../../lib/checkpoint/exchange.js";
 import type { Range } from "../../lib/model/checkpoints.js";
 import { checkpointId, generation, sessionId } from "../../lib/model/ids.js";
 import { EdgeInput } from "../../lib/runtime/edge-input.js";
 import { EdgeOutput } from "../../lib/runtime/edge-output.js";
-import { SliceReader } from "../../lib/runtime/frame-reader.js";
-import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
-import { memoryRegisters } from "../../lib/testing/memory/registers.js";
-import { virtualClock } from "../unit/runtime-world.js";
+import { incarnation, memoryExchange, place, takeRead } from "../unit/edge-world.js";
 
 const edge = "sum";
-const incarnation = "0a0b0c0d0e0f";
 const never = new AbortController().signal;
-const record = {
-  source: "in",
-  shard: "s",
-  sequenceNumber: "1",
-  subSequenceNumber: null,
-  arrivedAt: null,
-  data: new Uint8Array(),
-};
 
 /** A task of generation 3. Of the lanes that it may look at, those of the newest generation answer first. */
 function world() {
-  const clock = virtualClock();
-  const { registers } = memoryRegisters();
-  const { blobs } = memoryBlobs();
-  const exchange = storedExchange({ pipeline: "p", registers, blobs, clock });
+  const { clock, exchange } = memoryExchange();
   const range = (of: number, producer: number, to: number | null): Range => ({
     edge,
     generation: generation(of),
@@ -41,7 +25,7 @@ function world() {
     const lane = { incarnation, generation: generation(of), edge, producer };
     const at = { lane, consumers: [[0, 127] as const], session: sessionId("aa"), sent: 0, epoch: checkpointId(0) };
     const output = new EdgeOutput(exchange, clock, at);
-    output.add(value, 0, value, record);
+    output.add(value, 0, value, place);
     await output.cut(checkpointId(1), "no barrier").durable;
   };
   const looked: number[] = [];
@@ -58,17 +42,6 @@ function world() {
   return { range, sent, taking, looked };
 }
 
-function takeAll(input: EdgeInput): readonly string[] {
-  const taken: string[] = [];
-  for (let frame = input.take(checkpointId(9)); frame !== null; frame = input.take(checkpointId(9))) {
-    for (const { slice, bytes } of frame.slices) {
-      const reader = new SliceReader(edge, bytes, slice, frame.range.keyGroups);
-      while (reader.next()) taken.push(String(reader.value));
-    }
-  }
-  return taken;
-}
-
 /** Takes whatever has come as soon as any look has brought something. */
 async function inOrder(input: EdgeInput, frames: number): Promise<readonly string[]> {
   const taken: string[] = [];
@@ -79,7 +52,7 @@ async function inOrder(input: EdgeInput, frames: number): Promise<readonly strin
       looks.add(ended);
     }
     await Promise.race(looks);
-    taken.push(...takeAll(input));
+    taken.push(...takeRead(input));
   }
   return taken;
 }

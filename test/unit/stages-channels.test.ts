@@ -1,5 +1,4 @@
 import { describe, expect, it } from "vitest";
-import { storedExchange } from "../../lib/checkpoint/exchange.js";
 import type { Range } from "../../lib/model/checkpoints.js";
 import { checkpointId, generation, sessionId } from "../../lib/model/ids.js";
 import { keyGroupOfKey } from "../../lib/model/keys.js";
@@ -7,28 +6,14 @@ import { sha256 } from "../../lib/model/sha256.js";
 import type { Exchange } from "../../lib/ports/exchange.js";
 import { EdgeInput } from "../../lib/runtime/edge-input.js";
 import { EdgeOutput, frameMillis } from "../../lib/runtime/edge-output.js";
-import { SliceReader } from "../../lib/runtime/frame-reader.js";
-import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
-import { memoryRegisters } from "../../lib/testing/memory/registers.js";
-import { virtualClock } from "./runtime-world.js";
+import { incarnation, memoryExchange, place, takeRead } from "./edge-world.js";
+import type { virtualClock } from "./runtime-world.js";
 import { remembering, running } from "./stages-world.js";
 
 const never = new AbortController().signal;
-const incarnation = "0a0b0c0d0e0f";
-const record = {
-  source: "in",
-  shard: "s",
-  sequenceNumber: "1",
-  subSequenceNumber: null,
-  arrivedAt: null,
-  data: new Uint8Array(),
-};
 
 function world() {
-  const clock = virtualClock();
-  const { registers } = memoryRegisters();
-  const { blobs } = memoryBlobs();
-  const exchange = storedExchange({ pipeline: "p", registers, blobs, clock });
+  const { clock, exchange } = memoryExchange();
   const producing = (
     producer: number,
     from: { sent?: number; epoch?: number; generation?: number; through?: Exchange } = {},
@@ -54,24 +39,20 @@ const open: Range = { edge: "sum", generation: generation(2), producer: 0, from:
 /** Puts each value as a frame of its own. */
 async function send(output: EdgeOutput, clock: ReturnType<typeof virtualClock>, ...values: readonly string[]) {
   for (const value of values) {
-    output.add(value, 0, value, record);
+    output.add(value, 0, value, place);
     await clock.sleep(frameMillis);
     await output.flushDue();
   }
 }
 
 /** All that may be taken now, in the order in which it is. */
-async function takeAll(input: EdgeInput, epochMax = Number.POSITIVE_INFINITY): Promise<readonly string[]> {
+async function takeAll(input: EdgeInput, epochMax?: number): Promise<readonly string[]> {
   const taken: string[] = [];
   for (let quiet = 0; quiet < 3; quiet++) {
     await Promise.all(input.pump(never));
-    for (let frame = input.take(checkpointId(epochMax)); frame !== null; frame = input.take(checkpointId(epochMax))) {
-      for (const { slice, bytes } of frame.slices) {
-        const reader = new SliceReader("sum", bytes, slice, frame.range.keyGroups);
-        while (reader.next()) taken.push(String(reader.value));
-      }
-      quiet = 0;
-    }
+    const now = takeRead(input, epochMax);
+    taken.push(...now);
+    if (now.length > 0) quiet = 0;
   }
   return taken;
 }
@@ -95,7 +76,7 @@ describe("a lane", () => {
   it("E1 what the cut ends is in frames before it, what comes after it in later ones", async () => {
     const { clock, producing, consuming } = world();
     const output = producing(0, { generation: 2 });
-    output.add("before", 0, "before", record);
+    output.add("before", 0, "before", place);
     const cut = output.cut(checkpointId(7), "no barrier");
     expect(cut.sent).toBe(1);
     await cut.durable;
@@ -110,7 +91,7 @@ describe("a lane", () => {
   it("B3 a frame that cannot be put fails the cut that waits for it", async () => {
     const { exchange, producing } = world();
     const broken = producing(0, { through: { ...exchange, put: () => Promise.reject(new Error("no space")) } });
-    broken.add("a", 0, "a", record);
+    broken.add("a", 0, "a", place);
     await expect(broken.cut(checkpointId(1), "no barrier").durable).rejects.toThrow("no space");
   });
 });
