@@ -1,5 +1,5 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 const here = (path: string) => fileURLToPath(new URL(path, import.meta.url));
 
@@ -8,6 +8,8 @@ export default defineConfig({
     alias: {
       "tidemark/lambda": here("./lib/lambda.ts"),
       "tidemark/testing": here("./lib/testing/index.ts"),
+      "tidemark/cdk": here("./cdk/index.ts"),
+      "#lib": here("./lib"),
       tidemark: here("./lib/index.ts"),
     },
   },
@@ -15,6 +17,8 @@ export default defineConfig({
     // The SDK says once a process that releases of 2027 need Node 22; ours is pinned.
     env: { AWS_SDK_JS_NODE_VERSION_SUPPORT_WARNING_DISABLED: "true" },
     include: ["test/**/*.test.ts"],
+    // They need a cloud beside them: npm run test:cloud.
+    exclude: [...configDefaults.exclude, "test/cloud/**"],
     testTimeout: 30_000,
     hookTimeout: 30_000,
     pool: "forks",

@@ -79,6 +79,8 @@ export function report({ results, recordsPerSecond: rate, interval: between }) {
       "p99 ms",
       "notes put",
       "lists",
+      "news put",
+      "lists",
       "S3 put",
       "S3 get",
       "$ a million",
@@ -86,11 +88,11 @@ export function report({ results, recordsPerSecond: rate, interval: between }) {
     ],
     ...results.map(({ parallelism, cloud }) => {
       const perMillion = (number) => whole((number * million) / cloud.records);
-      const { notesPut, noteLists, framesPut, frameReads } = cloud.exchange;
+      const { notesPut, noteLists, newsPut, newsLists, framesPut, frameReads } = cloud.exchange;
       return [
         nameOf(parallelism),
         ...[cloud.latencyMs.median, cloud.latencyMs.p99].map((ms) => fixed(ms, ms < 10 ? 1 : 0)),
-        ...[notesPut, noteLists, framesPut, frameReads].map(perMillion),
+        ...[notesPut, noteLists, newsPut, newsLists, framesPut, frameReads].map(perMillion),
         fixed(cloud.dollarsPerMillion, 4),
         fixed(cloud.dollarsPerHour, 4),
       ];

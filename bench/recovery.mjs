@@ -52,6 +52,8 @@ async function measure({ kills, tasks, folder, say, stop, processes }) {
   const dev = await startDev(processes, { env: cloud.env, folder, session, parallelism, stop, onEvent: listen });
   const over = new AbortController();
   const feeding = feed(kinesis, over.signal);
+  // Where the run fails for another reason, that one is told.
+  feeding.catch(() => undefined);
   const [seconds, complete] = [[], []];
   try {
     while (seconds.length < kills) {

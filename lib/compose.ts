@@ -8,6 +8,7 @@ import { lambdaFunctions } from "./connectors/lambda-functions.js";
 import { logs } from "./connectors/logs.js";
 import { nodeFiles } from "./connectors/node-files.js";
 import { s3Blobs } from "./connectors/s3-blobs.js";
+import { s3Objects } from "./connectors/s3-objects.js";
 import { StreamError } from "./model/errors.js";
 import { filePath, fileStream } from "./pipeline/source.js";
 import { systemClock } from "./ports/clock.js";
@@ -19,6 +20,7 @@ export interface BindingNames {
   readonly streams?: Readonly<Record<string, string>>;
   readonly tables?: Readonly<Record<string, string>>;
   readonly buckets?: Readonly<Record<string, string>>;
+  readonly databases?: Readonly<Record<string, string>>;
   /** Paths; relative ones are from the working directory of whoever opens them. */
   readonly files?: Readonly<Record<string, string>>;
 }
@@ -90,7 +92,13 @@ export function bindingsOf(names: BindingNames): Bindings {
     return path === null ? stream(logical) : fileStream(file(path));
   };
   // Whole, so that what is staged is found again wherever the next session is started.
-  return { stream: streamOrFile, table: bound(names.tables), file: (logical) => resolve(file(logical)) };
+  return {
+    stream: streamOrFile,
+    table: bound(names.tables),
+    file: (logical) => resolve(file(logical)),
+    bucket: bound(names.buckets),
+    database: bound(names.databases),
+  };
 }
 
 /** The one place where the AWS adapters become the world of the runtime: for Lambda and for the command line. */
@@ -105,6 +113,7 @@ export function awsWorld(
     blobs: s3Blobs(clients.s3, { bucket: environment.bucket }),
     log: logs(kinesisLog(clients.kinesis), fileLog(files)),
     files,
+    objects: s3Objects(clients.s3),
     tables: dynamoTables(clients.dynamo),
     functions: lambdaFunctions(clients.lambda, environment.functions),
   };

@@ -47,6 +47,8 @@ describe("imports", () => {
     ["of functions by local", "lib/local/runner/a.ts", `await import("../../../functions/task.js");`, "never imports"],
     ["of the runtime by local", "lib/local/a.ts", `import { x } from "../runtime/session.js";`, "never imports"],
     ["of the whole by a part", "lib/pipeline/a.ts", `import { x } from "tidemark";`, "rank 2"],
+    ["upwards by the package's own path", "lib/model/a.ts", `import { x } from "#lib/state/b.js";`, "rank 0"],
+    ["of the construct by a function", "functions/a.ts", `import { x } from "tidemark/cdk";`, "rank 9"],
     ["of no ranked folder", "lib/cli/a.ts", `import { x } from "../../test/b.js";`, "no rank"],
     ["by a folder without a rank", "lib/extra/a.ts", `export const x = 1;`, "no rank"],
   ])("are found %s: %s", (_, path, text, message) => {
@@ -57,6 +59,7 @@ describe("imports", () => {
     expect(found(ranksHold, "lib/runtime/a.ts", ...text)).toEqual([]);
     expect(found(ranksHold, "functions/task.ts", `import { taskHandler } from "tidemark/lambda";`)).toEqual([]);
     expect(found(ranksHold, "lib/lambda.ts", `import { awsWorld } from "./compose.js";`)).toEqual([]);
+    expect(found(ranksHold, "cdk/a.ts", `import { cutStages } from "#lib/pipeline/stages.js";`)).toEqual([]);
   });
   it("are told with their line", () => {
     expect(found(ranksHold, "lib/model/a.ts", "", "", `import "../state/b.js";`)[0]).toMatch(/^3: /);

@@ -57,7 +57,7 @@ const { tables, createTable, items } = memoryTables();
 createTable("airports", [{ name: "airport", type: "string" }]);
 const clients = isCloud ? awsClients() : null;
 const metered = clients === null ? null : meter(clients);
-const exchange = { notesPut: 0, noteLists: 0, framesPut: 0, frameReads: 0, frameBytes: 0 };
+const exchange = { notesPut: 0, noteLists: 0, newsPut: 0, newsLists: 0, framesPut: 0, frameReads: 0, frameBytes: 0 };
 
 /** What of the requests is the exchange's (E1). */
 function counted({ registers, blobs, ...rest }) {
@@ -68,10 +68,12 @@ function counted({ registers, blobs, ...rest }) {
       ...registers,
       swap(key, ...more) {
         if (key.name.startsWith("note/")) exchange.notesPut++;
+        if (key.name.startsWith("news/")) exchange.newsPut++;
         return registers.swap(key, ...more);
       },
       list(group, prefix, page) {
         if (prefix.startsWith("note/")) exchange.noteLists++;
+        if (prefix.startsWith("news/")) exchange.newsLists++;
         return registers.list(group, prefix, page);
       },
     },

@@ -66,6 +66,7 @@ export async function collect(store: CheckpointStore, options: CollectOptions): 
     at: now,
     completed: head.completed?.checkpointId ?? checkpointId(0),
     seen: noted(seen, head, now),
+    savepoints: head.savepoints.map(({ sha256 }) => sha256),
     more,
   });
   return { floor: head.floor, removed: done.removed, more };

@@ -8,7 +8,7 @@ import { emptyCache, type FactCache, type Facts, readFacts } from "./facts.js";
 import { noteFailure } from "./lease.js";
 import { failureOf } from "./limits.js";
 import type { OpeningContext } from "./opening.js";
-import { invoke, open } from "./opening-steps.js";
+import { invoke, open, reject } from "./opening-steps.js";
 import { readHead, type Versioned, writeMarker } from "./store.js";
 import * as transitions from "./transitions.js";
 import { tryHead } from "./try-head.js";
@@ -145,6 +145,12 @@ async function perform(
       // R7: no checkpoint follows whose completer would repair a missing marker.
       if (head.completed !== null) await writeMarker(store, head.incarnation, head.completed);
       return tryHead(store, version, transitions.settle(head, decision.status, facts.now));
+    case "reject":
+      return reject(store, facts.record, decision.code, decision.failure);
+    case "savepoint":
+      return tryHead(store, version, transitions.nameSavepoint(head, decision.savepoint));
+    case "refuse-savepoint":
+      return tryHead(store, version, transitions.refuseSavepoint(head, decision.requestId, decision.message));
     case "note":
       return noteFailure(
         store,

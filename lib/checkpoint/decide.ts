@@ -1,14 +1,16 @@
 import type { CheckpointRef, Pending } from "../model/checkpoints.js";
-import type { Failure, GenerationRecord, Head, Lease } from "../model/head.js";
+import type { Code, Failure, GenerationRecord, Head, Lease } from "../model/head.js";
 import { checkpointId, type Millis, millis, type TaskId } from "../model/ids.js";
 import type { ShardTable } from "../model/shards.js";
 import type { PlanSettings } from "../pipeline/plan.js";
 import { decideAsleep } from "./asleep.js";
+import { decideDeploy, fallbackAfter, isTakenBack } from "./deploys.js";
 import type { Facts } from "./facts.js";
 import { findFailure, isOnlyReported } from "./failures.js";
 import { gatherAcks, tasksOf } from "./fold.js";
 import { failureOf, openingLimit, sessionLimit } from "./limits.js";
 import { decideRestart } from "./restart.js";
+import { decideSavepoint } from "./savepoints.js";
 import { decideTrigger } from "./triggers.js";
 
 /** What is to be done next. Carried out by compare-and-set: any two may try, one wins, the other observes (R3). */
@@ -27,6 +29,11 @@ export type Decision =
   | { readonly kind: "abort"; readonly pending: Pending }
   | { readonly kind: "trigger"; readonly pending: Pending }
   | { readonly kind: "settle"; readonly status: "suspended" | "stopped" | "finished" }
+  /** The last checkpoint of a pipeline that rests is the savepoint that somebody asks for. */
+  | { readonly kind: "savepoint"; readonly savepoint: NonNullable<Pending["savepoint"]> }
+  /** P4: the code of this generation is taken back, and this one is desired again. */
+  | { readonly kind: "reject"; readonly failure: Failure; readonly code: Code }
+  | { readonly kind: "refuse-savepoint"; readonly requestId: string; readonly message: string }
   /** All whose invocation was lost, at once. */
   | {
       readonly kind: "invoke";
@@ -54,11 +61,18 @@ export function decide(facts: Facts, me: Decider): Decision {
   if (facts.head === null || facts.record === null) return decideFirst(facts, me);
   const head = facts.head.value;
   const request = facts.desired.request;
-  if (request !== null && request.kind !== "savepoint" && request.id !== facts.record.requestId) {
+  if (request !== null && request.id !== facts.record.requestId) {
     const opened = opening(facts, me, "start", request.kind === "restore" ? request.from : head.completed, null);
     // P4: code of another version goes on with what runs until the opening, so that one that cannot be fences nothing (R2).
     if (opened.kind === "open") return opened;
   }
+  const deploy = decideDeploy(facts, head, me.settings);
+  if (deploy?.kind === "open") {
+    const opened = opening(facts, me, "deploy", head.completed, deploy.failure);
+    if (opened.kind === "open" || isTakenBack(facts)) return opened;
+  }
+  const savepoint = decideSavepoint(facts, head);
+  if (savepoint !== null) return savepoint;
   if (head.status === "suspended") return decideAsleep(facts, head, me);
   if (head.status === "failed" || head.endedAt !== null) return nothing;
   return (
@@ -100,6 +114,8 @@ function decideFailure(facts: Facts, head: Head, me: Decider): Decision | null {
   const failure = findFailure(facts, head, me.settings);
   if (failure === null) return null;
   const restart = decideRestart(head.failures, failure, facts.now, me.settings.restart);
+  const code = fallbackAfter(facts, head, failure, restart);
+  if (code !== null) return { kind: "reject", failure, code };
   switch (restart.kind) {
     case "give-up":
       return { kind: "fail", failure };

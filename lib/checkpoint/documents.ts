@@ -23,7 +23,7 @@ export function decodeDocument<T extends Versioned>(
   where: string,
   members: readonly (keyof T & string)[],
 ): T {
-  const document = parse(text, where);
+  const document = recent.get(text) ?? remember(text, parse(text, where));
   const format = document.format;
   if (typeof format === "number" && format > 1) {
     throw new StreamError(
@@ -39,6 +39,28 @@ export function decodeDocument<T extends Versioned>(
     );
   }
   return document as unknown as T;
+}
+
+/**
+ * Documents that were read lately, by their text: head, leases and records are read every second, and seldom change. Who reads one has
+ * the same object as who read it before, so it is frozen.
+ */
+const recent = new Map<string, Readonly<Record<string, unknown>>>();
+const recentMax = 128;
+const recentLengthMax = 16 * 1024;
+
+function remember(text: string, document: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  if (text.length > recentLengthMax) return document;
+  if (recent.size >= recentMax) recent.clear();
+  freeze(document);
+  recent.set(text, document);
+  return document;
+}
+
+function freeze(value: unknown): void {
+  if (typeof value !== "object" || value === null) return;
+  Object.freeze(value);
+  for (const member of Object.values(value)) freeze(member);
 }
 
 function parse(text: string, where: string): Record<string, unknown> {

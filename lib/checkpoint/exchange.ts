@@ -2,15 +2,21 @@ import { gunzipSync } from "node:zlib";
 import { asStreamError, invariant, StreamError } from "../model/errors.js";
 import type { FrameSlice, Lane, Note } from "../model/frames.js";
 import { sha256 } from "../model/sha256.js";
-import type { Exchange, Frame } from "../ports/exchange.js";
+import type { Exchange, Frame, Sender, Sent } from "../ports/exchange.js";
 import { loadBodyRange, storeBody } from "./bodies.js";
 import { decodeDocument, encodeDocument } from "./documents.js";
-import { frameKey, noteName, notePrefix } from "./names.js";
+import { frameKey, newsName, newsPrefix, noteName, notePrefix } from "./names.js";
 import { repeat } from "./repeat.js";
 import type { CheckpointStore } from "./store.js";
 
 /** A slice before compression: a frame is closed long before, but one record may be as large. */
 export const sliceBytesMax = 64 * 1024 * 1024;
+
+/** How far the lanes of a task are (E5). */
+interface News {
+  readonly format: 1;
+  readonly sent: Sent;
+}
 
 const noteMembers = ["n", "epoch", "session", "records", "body", "slices"] as const;
 
@@ -25,6 +31,8 @@ const noteMembers = ["n", "epoch", "session", "records", "body", "slices"] as co
 export function storedExchange(store: CheckpointStore): Exchange {
   /** Whose notes were read here: for messages. */
   const lanes = new WeakMap<Note, Lane>();
+  /** Versions of the items that were written here. */
+  const versions = new Map<string, number>();
   return {
     put: (lane, frame) => putFrame(store, lane, frame),
     async notes(lane, from, limit) {
@@ -32,6 +40,11 @@ export function storedExchange(store: CheckpointStore): Exchange {
       for (const note of found) lanes.set(note, lane);
       return found;
     },
+    async tell(sender, sent) {
+      const name = newsName(sender);
+      versions.set(name, await tellNews(store, name, sent, versions.get(name) ?? null));
+    },
+    news: (from) => listNews(store, from),
     read: (note, slice) => readSlice(store, note, slice, place(lanes.get(note), note.n)),
   };
 }
@@ -77,6 +90,39 @@ async function listNotes(store: CheckpointStore, lane: Lane, from: number, limit
   }
   return notes;
 }
+
+/**
+ * E5: by compare-and-set, so that what is written late, and says less, changes nothing.
+ *
+ * @param known the version that was there last, as far as is known
+ * @returns the version that is there now
+ */
+async function tellNews(store: CheckpointStore, name: string, sent: Sent, known: number | null): Promise<number> {
+  const at = { group: store.pipeline, name };
+  const text = encodeDocument<News>({ format: 1, sent });
+  for (let version = known; ; ) {
+    const expected = version;
+    const made = await repeat(store.clock, () => store.registers.swap(at, expected, text));
+    if (made.kind === "swapped") return (expected ?? 0) + 1;
+    // R5: it may be its own, of which the answer was lost.
+    if (made.current !== null && isCovered(sent, decodeNews(store, name, made.current.body)))
+      return made.current.version;
+    version = made.current?.version ?? null;
+  }
+}
+
+const isCovered = (sent: Sent, by: Sent): boolean => Object.entries(sent).every(([edge, n]) => (by[edge] ?? 0) >= n);
+
+async function listNews(store: CheckpointStore, from: Omit<Sender, "producer">): Promise<ReadonlyMap<number, Sent>> {
+  const prefix = newsPrefix(from);
+  const found = await repeat(store.clock, () => store.registers.list(store.pipeline, prefix));
+  return new Map(
+    found.map(({ name, register }) => [Number(name.slice(prefix.length)), decodeNews(store, name, register.body)]),
+  );
+}
+
+const decodeNews = (store: CheckpointStore, name: string, body: string): Sent =>
+  decodeDocument<News>(body, `${store.pipeline}: ${name}`, ["sent"]).sent;
 
 async function readSlice(store: CheckpointStore, note: Note, slice: FrameSlice, where: string): Promise<Uint8Array> {
   const { body } = note;

@@ -1,5 +1,12 @@
 import type { Head, Lease } from "../model/head.js";
-import { type CheckpointId, checkpointId, type Generation, type Millis, type TaskId } from "../model/ids.js";
+import {
+  type CheckpointId,
+  checkpointId,
+  type Generation,
+  type Millis,
+  type Sha256,
+  type TaskId,
+} from "../model/ids.js";
 import { type FrameFacts, frameGoes } from "./frames-garbage.js";
 import type { Complete } from "./history.js";
 import type { FrameName, ItemName, ObjectName } from "./names.js";
@@ -23,6 +30,8 @@ export interface Collected {
   readonly completed: CheckpointId;
   /** Oldest first. */
   readonly seen: readonly Seen[];
+  /** Of the savepoints that there were: what one alone kept goes when it is deleted. */
+  readonly savepoints: readonly Sha256[];
   /** It stopped before it was done. */
   readonly more: boolean;
 }
@@ -40,7 +49,7 @@ export const strideOf = (retained: number): number => Math.ceil(retained / 4);
 /** Asked at each call of the supervisor, so it must cost nothing: whether there may be something to collect. */
 export function isDue(head: Head, before: Collected | null, retained: number, now: Millis): boolean {
   if (before === null || before.incarnation !== head.incarnation) return head.completed !== null || head.generation > 1;
-  if (before.more || mayRise(head, before, retained)) return true;
+  if (before.more || mayRise(head, before, retained) || lostSavepoint(head, before)) return true;
   const last = before.seen.at(-1);
   if (last === undefined || (hasMoved(last, head) && isPast(last.at, seenGapMillis, now))) return true;
   return before.seen.some(({ at }) => isPast(at, staleMillis, now) && !isPast(at, staleMillis, before.at));
@@ -50,6 +59,11 @@ export function isDue(head: Head, before: Collected | null, retained: number, no
 function mayRise(head: Head, before: Collected, retained: number): boolean {
   const completed = head.completed?.checkpointId ?? 0;
   return completed - before.completed >= strideOf(retained) && completed - (retained - 1) > head.floor;
+}
+
+function lostSavepoint(head: Head, { savepoints = [] }: Partial<Collected>): boolean {
+  const kept = new Set(head.savepoints.map(({ sha256 }) => sha256));
+  return savepoints.some((one) => !kept.has(one));
 }
 
 const hasMoved = (seen: Seen, head: Head): boolean => seen.generation !== head.generation || seen.floor !== head.floor;
@@ -182,6 +196,7 @@ export function judge(stock: Stock): Judge {
           return mayGo(name) && !stock.acks.has(key) && isForgotten(name.checkpointId) ? "ack" : null;
         case "lease":
         case "progress":
+        case "news":
           return isLiving(name.generation) ? null : "generation";
         case "record":
           return recordGoes(name, records, isLiving) ? "generation" : null;
@@ -210,7 +225,8 @@ export interface AckItem {
 
 /**
  * C1, N1: the acks that count beside those in manifests: what is not yet confirmed committed stands in the latest one of a task, and
- * a session that takes over starts from the one that the lease names.
+ * a session that takes over starts from the one that the lease names. And all of checkpoints that are newer than the head as it was read:
+ * one may be complete by now, and where its tasks have acked the next one too, their latest acks expect less than it names.
  */
 export function countingAcks(acks: readonly AckItem[], stock: Pick<Stock, "now" | "head" | "ripe" | "leases">) {
   const living = acks.filter(({ generation }) => mayLive(generation, stock));
@@ -220,8 +236,9 @@ export function countingAcks(acks: readonly AckItem[], stock: Pick<Stock, "now" 
     latest.set(place(ack), checkpointId(Math.max(latest.get(place(ack)) ?? 0, ack.checkpointId)));
   }
   const named = new Map(stock.leases.map((lease) => [place(lease), lease.ack]));
+  const isNew = (ack: AckItem) => ack.checkpointId >= boundOfNew(stock.head);
   return living.filter(
-    (ack) => ack.checkpointId === latest.get(place(ack)) || ack.checkpointId === named.get(place(ack)),
+    (ack) => isNew(ack) || ack.checkpointId === latest.get(place(ack)) || ack.checkpointId === named.get(place(ack)),
   );
 }
 

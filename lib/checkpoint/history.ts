@@ -11,6 +11,8 @@ export interface CheckpointSummary {
   readonly generation: number;
   /** "savepoint" is kept until deleted; "final" and "stop" end a run. */
   readonly kind: "checkpoint" | "savepoint" | "suspend" | "stop" | "final";
+  /** Of savepoints that it is, oldest first. */
+  readonly names: readonly string[];
   readonly triggeredAt: string;
   readonly completedAt: string;
   /** From the trigger to the last ack. */
@@ -48,7 +50,7 @@ export const readerOf =
  */
 export async function listCheckpoints(store: CheckpointStore, head: Head): Promise<readonly CheckpointSummary[]> {
   const found = await readComplete(readerOf(store, head), head, historyMax);
-  return found.map(({ manifest }) => summarize(manifest));
+  return found.map(({ ref, manifest }) => summarize(manifest, namesOf(head, ref)));
 }
 
 /**
@@ -144,14 +146,19 @@ export async function readLineage(read: ManifestReader, head: Head, most: number
 
 const kinds = { continue: "checkpoint", suspend: "suspend", stop: "stop", finish: "final" } as const;
 
-function summarize(manifest: Manifest): CheckpointSummary {
+/** The head says it, not the manifest: a savepoint that was deleted is one no more, and a pipeline that rests names its last checkpoint. */
+const namesOf = (head: Head, ref: CheckpointRef): readonly string[] =>
+  head.savepoints.filter((one) => sameRef(one, ref)).map(({ name }) => name);
+
+function summarize(manifest: Manifest, names: readonly string[]): CheckpointSummary {
   const completedAt = Math.max(...manifest.tasks.map((ack) => ack.figures.ackedAt));
   const sum = (of: (figures: Manifest["tasks"][number]["figures"]) => number) =>
     manifest.tasks.reduce((total, ack) => total + of(ack.figures), 0);
   return {
     id: manifest.checkpointId,
     generation: manifest.generation,
-    kind: manifest.savepoint === null ? kinds[manifest.andThen] : "savepoint",
+    kind: names.length === 0 ? kinds[manifest.andThen] : "savepoint",
+    names,
     triggeredAt: new Date(manifest.triggeredAt).toISOString(),
     completedAt: new Date(completedAt).toISOString(),
     durationMillis: Math.max(0, completedAt - manifest.triggeredAt),

@@ -107,11 +107,12 @@ async function readStock(
   { head, now, ripe, manifests }: From,
 ): Promise<{ readonly stock: Stock; readonly items: readonly Item[] }> {
   const prefixes = names.itemPrefixes(head.incarnation);
-  const [leaseItems, ackItems, recordItems, progressItems] = await Promise.all([
+  const [leaseItems, ackItems, recordItems, ...others] = await Promise.all([
     listItems(store, prefixes.lease),
     listItems(store, prefixes.ack),
     listItems(store, prefixes.record),
     listItems(store, prefixes.progress),
+    listItems(store, prefixes.news),
   ]);
   const leases = leaseItems.map(({ name, body }) =>
     decodeDocument<Lease>(body, name, ["generation", "task", "holder"]),
@@ -135,7 +136,7 @@ async function readStock(
     named: namedFrames(restorable, counted),
     frontiers: frontiersOf(head, recordOf(head, recordItems), counted),
   };
-  const items = [...leaseItems, ...ackItems, ...recordItems, ...progressItems];
+  const items = [...leaseItems, ...ackItems, ...recordItems, ...others.flat()];
   return { stock: { now, head, ripe, restorable, leases, referenced, acks: new Set(acks.keys()), frames }, items };
 }
 

@@ -83,6 +83,11 @@ export const notePrefix = ({ incarnation, generation, edge, producer }: Lane): s
   `note/${generationPart(incarnation, generation)}/${edge}/${padded(producer, 3)}/`;
 export const noteName = (lane: Lane, n: number): string => `${notePrefix(lane)}${padded(n, 12)}`;
 
+/** E5: what the tasks of a generation have told lies together. */
+export const newsPrefix = ({ incarnation, generation }: Pick<Lane, "incarnation" | "generation">): string =>
+  `news/${generationPart(incarnation, generation)}/`;
+export const newsName = (of: Omit<Lane, "edge">): string => `${newsPrefix(of)}${padded(of.producer, 3)}`;
+
 export const frameKey = (pipeline: string, lane: Lane, n: number, session: SessionId): string => {
   const { incarnation, generation, edge, producer } = lane;
   const place = `${generationPart(incarnation, generation)}/frames/${edge}/${padded(producer, 3)}`;
@@ -157,6 +162,7 @@ export type ItemName =
       readonly task: TaskId;
     }
   | ({ readonly kind: "note" } & FrameName)
+  | { readonly kind: "news"; readonly generation: Generation }
   | { readonly kind: "manifest"; readonly ref: CheckpointRef };
 
 /** The names of the items of an incarnation that are collected begin with these. */
@@ -167,6 +173,7 @@ export const itemPrefixes = (incarnation: string) =>
     progress: `progress/${incarnation}/`,
     ack: `ack/${incarnation}/`,
     note: `note/${incarnation}/`,
+    news: `news/${incarnation}/`,
     manifest: `manifest/${incarnation}/`,
   }) as const;
 
@@ -177,6 +184,7 @@ export function parseItemName(incarnation: string, name: string): ItemName | nul
   const at = generation(Number(g));
   if (what === "generation") return { kind: "record", generation: at, sha256: a as Sha256 };
   if (what === "lease" || what === "progress") return { kind: what, generation: at, task: a as TaskId };
+  if (what === "news") return { kind: "news", generation: at };
   if (what === "note") {
     const note = /^note\/[^/]+\/(\d{8,})\/([^/]+)\/(\d{3,})\/(\d{12,})$/.exec(name);
     return note === null ? null : { kind: "note", ...frameName(note) };

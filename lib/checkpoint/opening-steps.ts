@@ -1,16 +1,18 @@
-import { asStreamError, invariant } from "../model/errors.js";
-import type { GenerationRecord, Head } from "../model/head.js";
+import { asStreamError, invariant, keptMessage } from "../model/errors.js";
+import { type Code, type Failure, type GenerationRecord, type Head, rejectedKind } from "../model/head.js";
 import type { TaskId } from "../model/ids.js";
 import type { Coordinator } from "./coordinator.js";
 import type { Decision } from "./decide.js";
+import { isDeployed } from "./deploys.js";
 import { type Facts, readFacts } from "./facts.js";
 import { tasksOf } from "./fold.js";
 import { failureOf } from "./limits.js";
 import { prepareRecord } from "./opening.js";
 import { repeat } from "./repeat.js";
-import { writeGenerationRecord } from "./store.js";
+import { type CheckpointStore, writeGenerationRecord } from "./store.js";
 import * as transitions from "./transitions.js";
 import { tryHead } from "./try-head.js";
+import { rejectDeployment } from "./wishes.js";
 
 type Opening = Extract<Decision, { readonly kind: "open" }>;
 
@@ -51,10 +53,27 @@ async function cannotOpen(
     return null;
   }
   const { version, value: head } = facts.head;
+  const back = facts.record;
+  // P4: what ran before can go on from there, whether it runs still, or stopped for this.
+  if (back !== null && facts.desired !== null && isDeployed(facts.desired, back)) {
+    const why = { ...failureOf(head, cause.message, facts.now), kind: rejectedKind };
+    await rejectDeployment(coordinator.store, facts.desired.code, back, why);
+    if (head.endedAt === null) await tryHead(coordinator.store, version, transitions.noteRejection(head, why));
+    return null;
+  }
   const message = failure === null ? cause.message : `${cause.message} (after: ${failure.message})`;
   const why = { ...(failure ?? failureOf(head, message, facts.now)), kind: cause.kind, message };
   await tryHead(coordinator.store, version, transitions.fail(head, why, facts.now));
   return null;
+}
+
+/** P4: the code of a generation is taken back. What is desired then opens the next one (R2). */
+export function reject(store: CheckpointStore, record: GenerationRecord, back: Code, failure: Failure): Promise<void> {
+  const { deployment, functionVersion, fingerprint } = record;
+  const message = keptMessage(
+    `deployment ${deployment} (version ${functionVersion}) was taken back: ${failure.message}`,
+  );
+  return rejectDeployment(store, { deployment, functionVersion, fingerprint }, back, { ...failure, message });
 }
 
 /** Invocations under way at a time. */

@@ -9,6 +9,7 @@ import type { Source } from "../pipeline/source.js";
 import { cutStages } from "../pipeline/stages.js";
 import type { Log } from "../ports/log.js";
 import { checkOperators } from "../state/snapshot-reader.js";
+import { deploymentOf, fallbackOf } from "./deploys.js";
 import { storedExchange } from "./exchange.js";
 import { checkRestorable } from "./history.js";
 import { checkNeverRan } from "./incarnations.js";
@@ -91,6 +92,8 @@ export async function prepareRecord(
     origin,
     fingerprint: plan.fingerprint,
     functionVersion: desired.code.functionVersion,
+    deployment: deploymentOf(desired),
+    fallback: fallbackOf(head, previous, desired, opening.reason),
     library: context.library,
     stages: stagesOf(plan, { ...shards, ...restored }),
     shards,
@@ -101,7 +104,7 @@ export async function prepareRecord(
 }
 
 /** P2: by the index of the snapshots, and by the names of edges, which are those of operators (E4), before anything is fenced. */
-function checkState(plan: Plan, manifest: Manifest, dropped: readonly string[]): void {
+export function checkState(plan: Plan, manifest: Manifest, dropped: readonly string[]): void {
   const operators = plan.graph.nodes
     .filter(hasState)
     .map((node) => ({ operator: node.name, stateVersion: node.version }));
@@ -141,11 +144,11 @@ function droppedState(
 }
 
 /** N3: the generation before may have been opened from the same checkpoint, and have failed before its own first one. */
-const readToBefore = (previous: GenerationRecord | null, origin: CheckpointRef | null): ReadTimes | null =>
+export const readToBefore = (previous: GenerationRecord | null, origin: CheckpointRef | null): ReadTimes | null =>
   previous !== null && sameRef(previous.origin, origin) ? (previous.readTo ?? null) : null;
 
 /** P0: a source that no checkpoint knows starts where it says; once resolved, later generations copy it. */
-async function resolveStarts(
+export async function resolveStarts(
   context: OpeningContext,
   previous: GenerationRecord | null,
   restored: ShardTable,

@@ -72,8 +72,9 @@ export async function planRecovery(store: CheckpointStore, options: RecoverOptio
     left,
     floor,
     savepoints: bucket.trusted.flatMap(({ ref, manifest }) =>
-      manifest.savepoint === null ? [] : [{ ...ref, name: manifest.savepoint }],
+      manifest.savepoint === null ? [] : [{ ...ref, name: manifest.savepoint, requestId: null }],
     ),
+    asked: await answered(store),
   };
   const kept = new Set(head.savepoints.map((ref) => ref.sha256));
   const reachable = [last.ref, ...left].flatMap((tip) => chain(bucket.trusted, tip, floor));
@@ -186,6 +187,12 @@ function unbrokenFrom(trusted: readonly Found[], tips: readonly CheckpointRef[])
   return checkpointId(known.reduce((floor, id) => Math.max(floor, id + 1), 0));
 }
 
+/** As with the request: a savepoint is made once somebody asks anew. */
+async function answered(store: CheckpointStore): Promise<Head["asked"]> {
+  const open = (await readDesired(store))?.value.savepoint ?? null;
+  return open === null ? null : { requestId: open.id, aborts: 0, ended: { kind: "made" } };
+}
+
 /** As the last generation that is known of had it: where its output goes, and what it dropped. */
 async function recordFor(
   store: CheckpointStore,
@@ -215,6 +222,8 @@ async function recordFor(
     origin: last.ref,
     fingerprint: before?.fingerprint ?? options.fingerprint,
     functionVersion: before?.functionVersion ?? "none",
+    deployment: before?.deployment ?? 0,
+    fallback: null,
     library: options.library,
     stages: before?.stages ?? stagesOf(last.manifest),
     shards: sameOrigin ? (before?.shards ?? null) : null,

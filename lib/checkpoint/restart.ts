@@ -1,4 +1,4 @@
-import { type Failure, failuresMax } from "../model/head.js";
+import { type Failure, failuresMax, rejectedKind } from "../model/head.js";
 import { type Millis, millis } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
 
@@ -27,10 +27,11 @@ export function decideRestart(
   restart: PlanSettings["restart"],
 ): RestartDecision {
   if (hopeless.has(failure.kind)) return { kind: "give-up", failures: 1 };
-  const loop = failures.filter(
+  const own = failures.filter(({ kind }) => kind !== rejectedKind);
+  const loop = own.filter(
     (earlier) => earlier.checkpointId === failure.checkpointId && earlier.at > now - restart.window,
   );
-  const slow = failures.filter(
+  const slow = own.filter(
     (earlier) => earlier.checkpointId === failure.checkpointId && earlier.at > now - slowLoopMillis,
   );
   if (slow.length >= failuresMax) return { kind: "give-up", failures: slow.length + 1 };

@@ -1,6 +1,13 @@
 import type { CheckpointRef, Pending } from "../model/checkpoints.js";
 import { invariant } from "../model/errors.js";
-import { type Failure, failuresMax, type GenerationRecord, type Head, type Status } from "../model/head.js";
+import {
+  type Failure,
+  failuresMax,
+  type GenerationRecord,
+  type Head,
+  rejectedKind,
+  type Status,
+} from "../model/head.js";
 import {
   type CheckpointId,
   checkpointId,
@@ -43,8 +50,10 @@ export function createHead(incarnation: string, opening: Opening): Head {
     status: "running",
     consecutiveAborts: 0,
     left: [],
+    deploying: false,
     floor: checkpointId(0),
     savepoints: [],
+    asked: null,
     failures: [],
   };
 }
@@ -66,6 +75,7 @@ export function openGeneration(head: Head, opening: Opening): Head {
     pending: null,
     completed: opening.origin,
     endedAt: null,
+    deploying: false,
     status: "running",
     consecutiveAborts: 0,
     left: leaves && head.completed !== null ? [...head.left, head.completed] : head.left,
@@ -77,11 +87,23 @@ const isByItself = ({ reason }: Opening): boolean => reason === "failure" || rea
 
 /** A life that a person began has no failures yet: the series of the one before must not count against it. */
 function failuresAfter(head: Head, opening: Opening): readonly Failure[] {
+  // P4: the failures of code that was taken back are no failures of what ran before it.
+  if (opening.failure?.kind === rejectedKind)
+    return withFailure(
+      head.failures.filter(({ kind }) => kind === rejectedKind),
+      opening.failure,
+    );
   if (opening.failure !== null) return withFailure(head.failures, opening.failure);
   return isByItself(opening) ? head.failures : [];
 }
 
 export const nextGeneration = (head: Head): Generation => generation(head.generation + 1);
+
+/** P4: a deployment was taken back, and what runs goes on as if it had not been. */
+export const noteRejection = (head: Head, failure: Failure): Head => ({
+  ...head,
+  failures: withFailure(head.failures, failure),
+});
 
 /** B1. */
 export function trigger(head: Head, pending: Pending): Head {
@@ -121,13 +143,60 @@ export function complete(head: Head, ref: CheckpointRef, now: Millis, idleSince:
     idleSince,
     consecutiveAborts: 0,
     status: statusAfter[head.pending.andThen],
+    deploying: head.pending.reason === "deploy",
+    ...(head.pending.savepoint === null ? {} : withSavepoint(head, head.pending.savepoint, ref)),
   };
+}
+
+/** By the very change that makes the checkpoint complete: no moment at which it is one and not the other. */
+const withSavepoint = (
+  head: Head,
+  { name, requestId }: NonNullable<Pending["savepoint"]>,
+  { generation: of, checkpointId: id, sha256 }: CheckpointRef,
+): Pick<Head, "savepoints" | "asked"> => ({
+  savepoints: [...head.savepoints, { generation: of, checkpointId: id, sha256, name, requestId }],
+  asked: { requestId, aborts: 0, ended: { kind: "made" } },
+});
+
+/** A pipeline that rests makes no checkpoint: its last one is it. */
+export function nameSavepoint(head: Head, savepoint: NonNullable<Pending["savepoint"]>): Head {
+  invariant(
+    head.completed !== null && head.endedAt !== null,
+    "a savepoint of a pipeline that rests is its last checkpoint",
+  );
+  return { ...head, ...withSavepoint(head, savepoint, head.completed) };
+}
+
+/** The request is answered: there will be no such savepoint. */
+export const refuseSavepoint = (head: Head, requestId: string, message: string): Head => ({
+  ...head,
+  asked: {
+    requestId,
+    aborts: head.asked?.requestId === requestId ? head.asked.aborts : 0,
+    ended: { kind: "failed", message },
+  },
+});
+
+/** Not kept any more on account of this name: what nothing else keeps is garbage (G1). The same head where there is none. */
+export function deleteSavepoint(head: Head, name: string): Head {
+  const savepoints = head.savepoints.filter((one) => one.name !== name);
+  const isUnderWay = head.pending?.savepoint?.name === name;
+  if (savepoints.length === head.savepoints.length && !isUnderWay) return head;
+  // The checkpoint goes on, as one like any other.
+  const pending = head.pending === null || !isUnderWay ? head.pending : { ...head.pending, savepoint: null };
+  return { ...head, savepoints, pending };
 }
 
 /** B5: a checkpoint is completed or aborted, never both. */
 export function abort(head: Head, now: Millis): Head {
   invariant(head.pending !== null, "B5: nothing to abort");
-  return { ...head, pending: null, settledAt: now, consecutiveAborts: head.consecutiveAborts + 1 };
+  const aborted = { ...head, pending: null, settledAt: now, consecutiveAborts: head.consecutiveAborts + 1 };
+  const { savepoint, andThen } = head.pending;
+  // A stop is tried again whatever becomes of its savepoint, so that the savepoint need not give up before it.
+  if (savepoint === null || andThen !== "continue") return aborted;
+  const { requestId } = savepoint;
+  const aborts = (head.asked?.requestId === requestId ? head.asked.aborts : 0) + 1;
+  return { ...aborted, asked: { requestId, aborts, ended: null } };
 }
 
 /** C3: the checkpoint that ends the pipeline is committed by every task. One that sleeps may stop as it is: it holds no session. */

@@ -3,9 +3,11 @@ import type { Head, Progress } from "../model/head.js";
 import { checkpointId, type TaskId } from "../model/ids.js";
 import type { PlanSettings } from "../pipeline/plan.js";
 import type { Decision } from "./decide.js";
+import { stopsForDeploy } from "./deploys.js";
 import type { Facts } from "./facts.js";
 import { tasksOf } from "./fold.js";
 import { idleSince } from "./idle.js";
+import { wantedSavepoint } from "./savepoints.js";
 import { childless } from "./shard-table.js";
 
 /** A checkpoint waits while a task has uncommitted output of more completed checkpoints than this (B1). */
@@ -15,16 +17,17 @@ export const uncommittedMax = 2;
 export function decideTrigger(facts: Facts, head: Head, settings: PlanSettings): Decision | null {
   if (head.status !== "running" || head.pending !== null || facts.record === null) return null;
   const tasks = tasksOf(facts.record);
+  const savepoint = wantedSavepoint(facts.desired, head);
   const why = triggerReason(facts, head, settings, tasks);
   if (why === null) return null;
-  // B2: where the pipeline rests, its channels are empty, so that other code and another topology may go on from there.
-  const isAligned = why.andThen !== "continue" && hasChannels(facts, tasks);
+  // B2: where the pipeline rests, its channels are empty, so that other code and another topology may go on from there; so are a savepoint's.
+  const isAligned = (why.andThen !== "continue" || savepoint !== null) && hasChannels(facts, tasks);
   const alignment = isAligned ? "aligned" : settings.alignment;
   return {
     kind: "trigger",
     pending: {
       checkpointId: head.nextCheckpointId,
-      savepoint: null,
+      savepoint,
       andThen: why.andThen,
       alignment,
       reason: why.reason,
@@ -52,8 +55,10 @@ function triggerReason(
   if (knowAllShards(facts, head, progress) && progress.every((task) => task.sourcesFinished)) {
     return { andThen: "finish", reason: "end" };
   }
+  if (stopsForDeploy(facts, settings)) return { andThen: "stop", reason: "deploy" };
   if (mustSleep(facts, head, settings, progress)) return facts.desired?.state === "running" ? idle : asked;
   if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
+  if (wantedSavepoint(facts.desired, head) !== null) return { andThen: "continue", reason: "user" };
   const isPressed = progress.some((task) => task.pressed);
   const isTime = isPressed || head.lastTriggeredAt + settings.interval <= facts.now;
   if (!isTime || head.settledAt + settings.minPause > facts.now) return null;

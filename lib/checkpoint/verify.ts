@@ -121,11 +121,16 @@ class Check {
     if ("kind" in ack.committables) await this.#body(ack.committables, () => undefined);
     const list = await this.#attempt(() => readList(this.#store, ack));
     for (const item of list ?? []) {
-      if (item.kind !== "held") this.#counts.staged++;
-      else
+      if (item.kind === "two-phase") this.#counts.staged++;
+      else if (item.kind === "held")
         await this.#body(item.body, (bytes) => {
           this.#counts.rows += this.#options.countRows(bytes);
         });
+      else
+        for (const { body, records } of item.segments)
+          await this.#body(body, () => {
+            this.#counts.rows += records;
+          });
     }
   }
 

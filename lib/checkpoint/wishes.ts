@@ -1,7 +1,11 @@
+import type { CheckpointRef } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
-import type { Desired } from "../model/head.js";
+import { type Code, type Desired, type Failure, type Head, rejectedKind } from "../model/head.js";
 import type { Sha256 } from "../model/ids.js";
-import { type CheckpointStore, readDesired, swapDesired } from "./store.js";
+import { isAnswered } from "./savepoints.js";
+import { type CheckpointStore, readDesired, readHead, swapDesired } from "./store.js";
+import { deleteSavepoint } from "./transitions.js";
+import { tryHead } from "./try-head.js";
 
 const attemptsMax = 10;
 
@@ -22,15 +26,177 @@ export function wishRunning(
       format: 1,
       state: "running",
       code: { ...code, deployment: deploymentAfter(before, code.functionVersion) },
+      deployedAt: null,
       rejected: before?.rejected ?? [],
+      rejection: before?.rejection ?? null,
       request: { id, kind: "restart", from: null, sinks: {}, dropped: [] },
+      savepoint: before?.savepoint ?? null,
     };
   });
 }
 
-/** The pipeline stops at a checkpoint. Nothing is to stop where it never ran. */
-export function wishStopped(store: CheckpointStore): Promise<Desired | null> {
-  return changeDesired(store, (before) => (before === null ? null : { ...before, state: "stopped" }));
+/** A version of the code, and its number among all that were deployed. */
+export interface Deployed extends Code {
+  readonly deployment: number;
+}
+
+/**
+ * P4: this code is to run where what was deployed before runs. The deployment only grows, so that an old supervisor never wins: one that
+ * is not newer changes nothing. What is stopped stays so; what never ran is started.
+ */
+export function wishDeployed(store: CheckpointStore, code: Deployed): Promise<Desired> {
+  const deployedAt = store.clock.now();
+  const request = { id: `deployment ${code.deployment}`, kind: "restart", from: null, sinks: {}, dropped: [] } as const;
+  const first = { format: 1, state: "running", rejected: [], rejection: null, request, savepoint: null } as const;
+  return changeDesired<Desired>(store, (before) => {
+    if (before === null) return { ...first, code, deployedAt };
+    return isNewer(code, before) ? { ...before, code, deployedAt, rejection: null } : before;
+  });
+}
+
+export const isNewer = (code: Deployed, desired: Desired | null): boolean =>
+  desired === null || code.deployment > desired.code.deployment;
+
+/** So many are listed. */
+const rejectedMax = 20;
+
+/** P4: a deployment is taken back, and what ran before it is desired again: once, whoever finds it. */
+export async function rejectDeployment(
+  store: CheckpointStore,
+  rejected: Deployed,
+  back: Code,
+  failure: Failure,
+): Promise<void> {
+  await changeDesired(store, (before) => {
+    if (before === null || before.rejected.includes(rejected.deployment)) return before;
+    // Another one has come, or a person has started something else.
+    const isCurrent = before.code.functionVersion === rejected.functionVersion || isNewer(rejected, before);
+    if (!isCurrent) return before;
+    const { functionVersion, fingerprint } = back;
+    const deployment = Math.max(rejected.deployment, before.code.deployment);
+    const all = [...before.rejected, rejected.deployment].slice(-rejectedMax);
+    const code = { deployment, functionVersion, fingerprint };
+    return { ...before, code, deployedAt: null, rejected: all, rejection: { ...failure, kind: rejectedKind } };
+  });
+}
+
+/** A start of the code that is deployed. */
+export interface Start {
+  /** Of the request, drawn by the caller: the generation that fulfils it names it. */
+  readonly id: string;
+  /** Null: the last complete checkpoint. Another one is checked at the opening, which it may be refused for (G3, P1, P2). */
+  readonly from: CheckpointRef | null;
+  /** P2: operators whose state stays out. */
+  readonly dropped: readonly string[];
+}
+
+/** A person starts what was deployed, or starts it again, from a checkpoint or savepoint. Null: no code was ever deployed. */
+export function wishStarted(store: CheckpointStore, { id, from, dropped }: Start): Promise<Desired | null> {
+  return changeDesired(store, (before) => {
+    if (before === null || before.request?.id === id) return before;
+    const kind = from === null ? "restart" : "restore";
+    return { ...before, state: "running", request: { id, kind, from, sinks: {}, dropped } };
+  });
+}
+
+/** The name of a checkpoint that is kept until it is deleted, and the id of the request for it, drawn by the caller. */
+export interface SavepointWish {
+  readonly id: string;
+  readonly name: string;
+}
+
+/**
+ * The pipeline stops at a checkpoint. Nothing is to stop where it never ran.
+ *
+ * @param savepoint what that checkpoint is kept as; null: it is one like any other
+ * @throws StreamError `invalid` as {@link wishSavepoint}
+ */
+export async function wishStopped(
+  store: CheckpointStore,
+  savepoint: SavepointWish | null = null,
+): Promise<Desired | null> {
+  if (savepoint !== null) checkSavepointName(savepoint.name);
+  const head = savepoint === null ? null : ((await readHead(store))?.value ?? null);
+  return changeDesired(store, (before) => {
+    if (before === null) return null;
+    const asked = savepoint === null ? before : asking(store, before, head, savepoint);
+    return { ...asked, state: "stopped" };
+  });
+}
+
+/**
+ * One more complete checkpoint, under a name, kept until it is deleted; of a pipeline that rests its last one. Asked for again by the
+ * same name before it is there, it is the same one: what is returned has its id. Null where the pipeline never ran.
+ *
+ * @throws StreamError `invalid`: no name for one; the name is taken; another one is asked for and not there yet
+ */
+export async function wishSavepoint(store: CheckpointStore, savepoint: SavepointWish): Promise<Desired | null> {
+  checkSavepointName(savepoint.name);
+  const head = (await readHead(store))?.value ?? null;
+  return changeDesired(store, (before) => (before === null ? null : asking(store, before, head, savepoint)));
+}
+
+function asking(store: CheckpointStore, before: Desired, head: Head | null, wish: SavepointWish): Desired {
+  const open = before.savepoint ?? null;
+  if (open !== null && (open.id === wish.id || (open.name === wish.name && !isMade(head, open.id)))) return before;
+  const taken = head?.savepoints.find(({ name }) => name === wish.name);
+  if (taken !== undefined)
+    throw refused(
+      store,
+      `there is a savepoint "${wish.name}" already, checkpoint ${taken.checkpointId}; give this one another name, or delete that one`,
+    );
+  if (open !== null && !isMade(head, open.id))
+    throw refused(
+      store,
+      `the savepoint "${open.name}" is asked for and not there yet; wait for it, or take it back with "tidemark delete"`,
+    );
+  return { ...before, savepoint: { id: wish.id, name: wish.name } };
+}
+
+const isMade = (head: Head | null, id: string): boolean => head !== null && isAnswered(head, id);
+
+const refused = (store: CheckpointStore, why: string): StreamError =>
+  new StreamError("invalid", `pipeline "${store.pipeline}": ${why}`);
+
+const savepointName = /^(?!\d+$|latest$)[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/;
+
+/** A name that is told from the id of a checkpoint. @throws StreamError `invalid` */
+export function checkSavepointName(name: string): void {
+  if (savepointName.test(name)) return;
+  throw new StreamError(
+    "invalid",
+    `"${name}" is no name for a savepoint: write 1 to 64 letters, digits, ".", "_" and "-", a letter or digit first, and not digits alone, such as "before-2026-06"`,
+  );
+}
+
+/**
+ * Deletes a savepoint by its name, or takes back one that is asked for and not there yet. What it alone kept is collected (G1).
+ *
+ * @returns false where there is none of that name
+ */
+export async function removeSavepoint(store: CheckpointStore, name: string): Promise<boolean> {
+  const wasAsked = await takeBack(store, name);
+  for (let attempt = 1, found = wasAsked; attempt <= attemptsMax; attempt++) {
+    const head = await readHead(store);
+    const next = head === null ? null : deleteSavepoint(head.value, name);
+    if (head === null || next === null || next === head.value) return found;
+    found = true;
+    // Read again all the same: an answer may be lost, and the item says (R5).
+    await tryHead(store, head.version, next);
+  }
+  throw new StreamError(
+    "transient",
+    `pipeline "${store.pipeline}": savepoint "${name}" could not be deleted in ${attemptsMax} attempts; try again`,
+  );
+}
+
+async function takeBack(store: CheckpointStore, name: string): Promise<boolean> {
+  const before = await readDesired(store);
+  const open = before?.value.savepoint ?? null;
+  if (open === null || open.name !== name) return false;
+  const head = (await readHead(store))?.value ?? null;
+  await changeDesired(store, (now) => (now?.savepoint?.id === open.id ? { ...now, savepoint: null } : now));
+  return !isMade(head, open.id);
 }
 
 /** P4: only grows, so that an older supervisor never wins. */

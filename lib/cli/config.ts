@@ -27,7 +27,7 @@ export async function readConfig(root: string): Promise<TidemarkConfig> {
 }
 
 const texts = ["table", "bucket", "region"];
-const bindingKinds = ["streams", "tables", "buckets", "files"];
+const bindingKinds = ["streams", "tables", "buckets", "files", "databases"];
 
 /** @param path for messages. @throws StreamError `invalid`, naming the member: unknown, or of the wrong type */
 export function checkConfig(path: string, config: unknown): TidemarkConfig {

@@ -1,13 +1,19 @@
 #!/usr/bin/env node
 import { Command, CommanderError } from "commander";
 import { libraryVersion } from "../model/library.js";
+import { checkCommand } from "./check.js";
 import { checkpointsCommand } from "./checkpoints.js";
 import { cloudCommand } from "./cloud.js";
+import { deleteCommand } from "./delete.js";
 import { devCommand } from "./dev/command.js";
 import { exitCodes, usageExitCode } from "./exit-codes.js";
 import { commandFailure } from "./failures.js";
 import { planCommand } from "./plan.js";
 import { recoverCommand } from "./recover.js";
+import { savepointCommand } from "./savepoint.js";
+import { startCommand } from "./start.js";
+import { statusCommand } from "./status.js";
+import { stopCommand } from "./stop.js";
 import { verifyCommand } from "./verify.js";
 
 const program = new Command("tidemark")
@@ -18,6 +24,12 @@ const program = new Command("tidemark")
   .addCommand(planCommand())
   .addCommand(checkpointsCommand())
   .addCommand(verifyCommand())
+  .addCommand(statusCommand())
+  .addCommand(savepointCommand())
+  .addCommand(stopCommand())
+  .addCommand(startCommand())
+  .addCommand(deleteCommand())
+  .addCommand(checkCommand())
   .addCommand(recoverCommand())
   .addHelpText(
     "after",

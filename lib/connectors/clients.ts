@@ -50,7 +50,10 @@ export function awsClients(options: AwsClientOptions = {}): AwsClients {
   const dynamo = new DynamoDBClient({ ...common, requestHandler: http });
   const lambda = new LambdaClient({ ...common, requestHandler: http });
   // HTTP/2: the handler is another, and knows fewer options.
-  const kinesis = new KinesisClient({ ...common, requestHandler: { requestTimeout, disableConcurrentStreams: true } });
+  const kinesis = new KinesisClient({
+    ...common,
+    requestHandler: { requestTimeout, disableConcurrentStreams: !isPlain(options) },
+  });
   const s3 = new S3Client({
     ...common,
     requestHandler: { ...http, requestTimeout: objectTimeout },
@@ -62,4 +65,13 @@ export function awsClients(options: AwsClientOptions = {}): AwsClients {
   });
   const all = [dynamo, kinesis, lambda, s3];
   return { dynamo, kinesis, lambda, s3, destroy: () => all.forEach((client) => void client.destroy()) };
+}
+
+/**
+ * Whether Kinesis is an emulator's, over HTTP without TLS. A connection of its own for each call is announced as closing once the call is
+ * made, and LocalStack then breaks off an answer of more than 64 KB.
+ */
+function isPlain({ endpoint }: AwsClientOptions): boolean {
+  const named = endpoint ?? process.env.AWS_ENDPOINT_URL_KINESIS ?? process.env.AWS_ENDPOINT_URL;
+  return named?.startsWith("http://") === true;
 }

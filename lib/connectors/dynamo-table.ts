@@ -193,6 +193,7 @@ function openTable(resources: SinkResources, target: string, key: readonly KeyAt
       }
     },
     validate,
+    close: async () => undefined,
     async apply(table, writes, permit) {
       const uncovered = writes.find((write) => write.checkpointId > permit.completed.checkpointId);
       invariant(uncovered === undefined, "C2: a row is committed whose checkpoint was not seen complete");

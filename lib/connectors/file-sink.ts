@@ -76,6 +76,9 @@ class FileWriter implements TwoPhaseWriter {
     await this.#files.remove(probe);
   }
 
+  /** A file is open only while it is written to. */
+  async close(): Promise<void> {}
+
   write(row: unknown): void {
     if (deletedKey(row) !== null) throw noDeletions(this.target);
     this.#epoch.append(this.#lines.writer, row);

@@ -37,6 +37,8 @@ export function lambdaFunctions(client: LambdaClient, names: FunctionNames): Fun
   };
   return {
     invokeTask: (functionVersion, invocation) => invoke(names.task, functionVersion, invocation),
-    callSupervisor: (call) => invoke(names.supervisor, null, call),
+    // Both functions are of one code: that of an older version is reached by the version of the tasks (P4).
+    callSupervisor: (call) =>
+      call.by === undefined ? invoke(names.supervisor, null, call) : invoke(names.task, call.by, call),
   };
 }

@@ -12,12 +12,20 @@ export function canonicalJson(value: unknown): string {
   if (value === null || typeof value === "boolean" || typeof value === "string") return JSON.stringify(value);
   if (typeof value === "number" && Number.isFinite(value)) return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map((item) => canonicalJson(item ?? null)).join(",")}]`;
-  if (typeof value === "object" && !ArrayBuffer.isView(value)) {
-    const members = Object.entries(value).filter(([, member]) => member !== undefined);
-    members.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-    return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${canonicalJson(member)}`).join(",")}}`;
-  }
+  if (typeof value === "object" && !ArrayBuffer.isView(value)) return canonicalObject(value);
   // Bytes may be a record's body, which does not belong in messages.
   const what = typeof value === "object" ? "an object of bytes" : `a ${typeof value} (${String(value)})`;
   throw new StreamError("bug", `${what} has no canonical JSON`);
+}
+
+/** Written for speed: heads, leases, acks and notes all go through here. Sorting without a comparator is by code units. */
+function canonicalObject(object: object): string {
+  const values = object as Readonly<Record<string, unknown>>;
+  let text = "";
+  for (const name of Object.keys(values).sort()) {
+    const value = values[name];
+    if (value === undefined) continue;
+    text += `${text === "" ? "{" : ","}${JSON.stringify(name)}:${canonicalJson(value)}`;
+  }
+  return text === "" ? "{}" : `${text}}`;
 }

@@ -19,7 +19,7 @@ export type Alignment = "unaligned" | "aligned" | "at-least-once";
 /** A checkpoint under way. */
 export interface Pending {
   readonly checkpointId: CheckpointId;
-  readonly savepoint: null | { readonly name: string };
+  readonly savepoint: null | { readonly name: string; readonly requestId: string };
   readonly andThen: AndThen;
   readonly alignment: Alignment;
   readonly reason: "interval" | "handover" | "idle" | "user" | "deploy" | "end";
@@ -39,7 +39,7 @@ export interface Range {
 }
 
 /** Plain data that says how to make prepared output visible. Names its physical target: a redirect never moves what was prepared (C2). */
-export type Committable = HeldCommittable | TwoPhaseCommittable;
+export type Committable = HeldCommittable | TwoPhaseCommittable | LogCommittable;
 
 interface Prepared {
   readonly sink: string;
@@ -64,6 +64,12 @@ export interface HeldCommittable extends Prepared {
 export interface TwoPhaseCommittable extends Prepared {
   readonly kind: "two-phase";
   readonly prepared: Json;
+}
+
+/** Every row, in order, kept in the bucket in segments: each repeat finds the same ones. */
+export interface LogCommittable extends Prepared {
+  readonly kind: "log";
+  readonly segments: readonly { readonly body: Stored; readonly records: number }[];
 }
 
 export interface AckFigures {

@@ -24,6 +24,9 @@ export interface Failure {
 
 export const failuresMax = 10;
 
+/** The kind of a failure that took a deployment back (P4): it counts against nothing that runs. */
+export const rejectedKind = "rejected";
+
 /** How often something happened since `since`. An hour later a new count begins. */
 export interface HourCount {
   readonly since: Millis;
@@ -54,9 +57,28 @@ export interface Head {
   readonly consecutiveAborts: number;
   /** Tips that an opening abandoned, that is only where its origin was not `completed` (R7). */
   readonly left: readonly CheckpointRef[];
+  /** The checkpoint that it stops at, or has stopped at, is a deploy's: the code that is desired opens the next generation by itself (P4). */
+  readonly deploying: boolean;
   readonly floor: CheckpointId;
-  readonly savepoints: readonly (CheckpointRef & { readonly name: string })[];
+  readonly savepoints: readonly Savepoint[];
+  /** What became of the savepoint that was last asked for: one request makes one savepoint, however often it is read (R5). */
+  readonly asked: AskedSavepoint | null;
   readonly failures: readonly Failure[];
+}
+
+/** A complete checkpoint that is kept until somebody deletes it. */
+export interface Savepoint extends CheckpointRef {
+  readonly name: string;
+  /** Of the request that made it; null where it was found in the bucket (R7). */
+  readonly requestId: string | null;
+}
+
+export interface AskedSavepoint {
+  readonly requestId: string;
+  /** Checkpoints that were to be it, and were aborted. */
+  readonly aborts: number;
+  /** Null while it is under way. */
+  readonly ended: null | { readonly kind: "made" } | { readonly kind: "failed"; readonly message: string };
 }
 
 export type SinkMode =
@@ -65,19 +87,32 @@ export type SinkMode =
   | { readonly kind: "dry-run" }
   | { readonly kind: "overwrite" };
 
+/** Which code runs. */
+export interface Code {
+  readonly functionVersion: string;
+  readonly fingerprint: Sha256;
+}
+
 /** What people want; an item of its own, so that no wish waits for the protocol. Changed by compare-and-set. */
 export interface Desired {
   readonly format: 1;
   readonly state: "running" | "suspended" | "stopped";
   readonly code: { readonly deployment: number; readonly functionVersion: string; readonly fingerprint: Sha256 };
+  /** When the code was deployed, by the clock of whoever wrote it: what runs is given some time for its last checkpoint (P4). */
+  readonly deployedAt: Millis | null;
+  /** Deployments that were taken back; then `code` has the number of the last one, and what ran before it. */
   readonly rejected: readonly number[];
+  /** Why the last of them was. */
+  readonly rejection: Failure | null;
   readonly request: {
     readonly id: string;
-    readonly kind: "restore" | "savepoint" | "restart";
+    readonly kind: "restore" | "restart";
     readonly from: CheckpointRef | null;
     readonly sinks: Readonly<Record<string, SinkMode>>;
     readonly dropped: readonly string[];
   } | null;
+  /** Beside the request, so that a start that is not carried out yet is not lost by it. What became of it the head says. */
+  readonly savepoint: { readonly id: string; readonly name: string } | null;
 }
 
 /** Content-addressed, selected by `head.generationRecord` (R6). */
@@ -91,6 +126,10 @@ export interface GenerationRecord {
   readonly origin: CheckpointRef | null;
   readonly fingerprint: Sha256;
   readonly functionVersion: string;
+  /** The number that `desired` had for it; 0 where it was gone back to. */
+  readonly deployment: number;
+  /** P4: what ran before, until this code has completed a checkpoint; null where there is nothing to go back to. */
+  readonly fallback: Code | null;
   readonly library: string;
   readonly stages: readonly { readonly name: string; readonly tasks: number; readonly operators: readonly string[] }[];
   /** P0: only where origin is null; copied from generation to generation until the first checkpoint. */
@@ -175,6 +214,8 @@ export interface Invocation {
 export interface SupervisorCall {
   readonly pipeline: string;
   readonly report: FailureReport | null;
+  /** P4: the version whose code is to act. Absent: that of the supervisor which is called. */
+  readonly by?: string;
 }
 
 /** An invocation that ended badly, as the failure destination or the session itself says it. */

@@ -8,7 +8,8 @@ import type { StateSpec } from "./state-spec.js";
 // What programs without types give to builders: sources, sinks and states that may be none.
 
 const kinds: readonly unknown[] = ["value", "list", "map"] satisfies StateDeclaration["kind"][];
-const deliveries: readonly unknown[] & readonly string[] = ["held", "eager", "two-phase"];
+const deliveries: readonly unknown[] & readonly string[] = ["held", "eager", "two-phase", "log"];
+const keyed: readonly unknown[] = ["held", "eager"];
 
 /** The declarations as part of the graph: initial values are copied, so that what their owner does to them later reaches no key. */
 export function stateDeclarations(where: string, state: unknown): Readonly<Record<string, StateDeclaration>> {
@@ -55,7 +56,7 @@ export function checkSink(where: string, sink: unknown): void {
   if (!deliveries.includes(given.delivery)) {
     refuse(where, `has the delivery ${kindOf(given.delivery)}; it must be ${deliveries.map(quoted).join(", ")}`);
   }
-  if ((given.delivery as string) !== "two-phase" && typeof given.keyOf !== "function") {
+  if (keyed.includes(given.delivery) && typeof given.keyOf !== "function") {
     refuse(where, "has no key, so that a row written twice could not be told from two rows; give the sink its key");
   }
 }

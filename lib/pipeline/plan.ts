@@ -97,6 +97,8 @@ export interface PlanSettings {
     readonly maxDelay: Millis;
   };
   readonly suspendAfter: Millis | null;
+  /** E5: a producer stops so many frames ahead of its slowest consumer: 64 where it is not given. No option of the user's. */
+  readonly windowFrames?: number;
   readonly onBadRecord: "fail" | "quarantine";
 }
 

@@ -4,21 +4,34 @@ import type { CheckpointId } from "../model/ids.js";
 import type { Key } from "../model/keys.js";
 import type { Clock } from "../ports/clock.js";
 import type { Files } from "../ports/files.js";
+import type { Objects } from "../ports/objects.js";
 import type { Tables } from "../ports/tables.js";
+
+/** What has a logical name in a pipeline, and a physical one in an environment. */
+export type TargetKind = "table" | "file" | "bucket" | "stream" | "database";
+
+/** What a sink asks of a target of its own. */
+export type OutsideStep = "check" | "apply" | "write" | "prepare" | "commit" | "abort" | "leftovers" | "close";
+
+/** Makes a call to a target that is no port. */
+export type SendOutside = <T>(step: OutsideStep, call: () => Promise<T>) => Promise<T>;
 
 /** What a sink gets when a session opens it. */
 export interface SinkResources {
   readonly tables: Tables;
   readonly files: Files;
+  readonly objects: Objects;
   readonly clock: Clock;
   /** The physical name of a logical one. */
-  readonly bind: (kind: "table" | "file", logical: string) => string;
+  readonly bind: (kind: TargetKind, logical: string) => string;
   /** Names for what is staged (R6): `session` is this session's alone: it begins with `task`, which is that of all sessions that have run this sink's task, and goes on with the generation and "-". */
   readonly stage: { readonly task: string; readonly session: string };
+  /** How calls to targets that are no ports are made; where it is missing they are just made. For tests, which lose some. */
+  readonly send?: SendOutside;
 }
 
 /** Where rows of T go, and how they become visible (PROTOCOL, section 8). */
-export type Sink<T> = HeldSink<T> | EagerSink<T> | TwoPhaseSink<T>;
+export type Sink<T> = HeldSink<T> | EagerSink<T> | TwoPhaseSink<T> | LogSink<T>;
 
 interface AnySink {
   readonly kind: string;
@@ -53,6 +66,15 @@ export interface TwoPhaseSink<in T> extends AnySink {
   readonly "~in"?: (row: T) => void;
 }
 
+/** Every row, in its order: kept in the bucket, and applied once the checkpoint that covers it is complete (a write-ahead log). */
+export interface LogSink<in T> extends AnySink {
+  readonly delivery: "log";
+  /** Of a segment, at most. */
+  readonly rowsMax: number;
+  readonly open: (resources: SinkResources) => LogWriter;
+  readonly "~in"?: (row: T) => void;
+}
+
 /** A row with the version of its preparation (W1). `key` is what the sink's `keyOf` said of it. */
 export interface VersionedRow {
   readonly key: string;
@@ -73,6 +95,8 @@ interface AnyWriter {
   readonly target: string;
   /** Looks at the target before anything is written. @throws StreamError `invalid`: absent, or with another key */
   check(): Promise<void>;
+  /** The session ends, also where it failed (N4): nothing that was begun goes on, connections are closed. Called once. */
+  close(): Promise<void>;
 }
 
 /** The outside of a held sink in one session: rows are applied only after the checkpoint that covers them is complete (C2). */
@@ -120,4 +144,34 @@ export interface SealedEpoch {
   readonly records: number;
   /** All that is staged is durable when it resolves (B3). The plain data is what `commit` gets. */
   prepare(): Promise<{ readonly prepared: Json; readonly bytes: number }>;
+}
+
+/** Which segment it is: the same rows always have the same token, whoever applies them, and however often. */
+export interface SegmentToken {
+  /** The sink's name in its pipeline. */
+  readonly sink: string;
+  /** Who prepared it: sink, incarnation, generation and task. At most 120 letters, digits, "-", "_" and ".". Segments of one lane are applied one after the other, in the order of (checkpoint, chunk). */
+  readonly lane: string;
+  readonly checkpoint: number;
+  /** Within the checkpoint: 0, 1, 2… */
+  readonly chunk: number;
+  /** Checkpoint and chunk as a text that sorts as they do: `000000000042-000003`. Of one lane, what is not greater than the last one applied has been applied. */
+  readonly position: string;
+  /** Lane and position: of all segments of all pipelines only this one has it. An idempotency key. */
+  readonly id: string;
+}
+
+/** Rows of one task for one sink, a part of what it prepared for a checkpoint. */
+export interface Segment<out Row> {
+  readonly token: SegmentToken;
+  /** In the order in which the task gave them; the place of a row is the same at every repeat. At least one. */
+  readonly rows: readonly Row[];
+}
+
+/** The outside of a log sink in one session. */
+export interface LogWriter extends AnyWriter {
+  /** When a row comes: one that cannot be applied later fails its record. @throws StreamError `invalid` */
+  validate(row: unknown): void;
+  /** May be repeated by anyone at any time (C5). `target` is the committable's, which may be another than this writer's. */
+  apply(target: string, segment: Segment<unknown>, permit: CommitPermit): Promise<void>;
 }

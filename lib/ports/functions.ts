@@ -7,5 +7,6 @@ import type { Invocation, SupervisorCall } from "../model/head.js";
 export interface Functions {
   /** Starts a session of a task with the code of this version (P4). */
   invokeTask(functionVersion: string, invocation: Invocation): Promise<void>;
+  /** With `by`: code of that version acts as one. */
   callSupervisor(call: SupervisorCall): Promise<void>;
 }

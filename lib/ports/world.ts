@@ -3,6 +3,7 @@ import type { Clock } from "./clock.js";
 import type { Files } from "./files.js";
 import type { Functions } from "./functions.js";
 import type { Log } from "./log.js";
+import type { Objects } from "./objects.js";
 import type { Registers } from "./registers.js";
 import type { Tables } from "./tables.js";
 
@@ -13,6 +14,8 @@ export interface World {
   readonly blobs: Blobs;
   readonly log: Log;
   readonly files: Files;
+  /** Of the user's own buckets: what sinks write. */
+  readonly objects: Objects;
   readonly tables: Tables;
   readonly functions: Functions;
 }

@@ -5,6 +5,7 @@ import type { Clock } from "../ports/clock.js";
 import type { Exchange } from "../ports/exchange.js";
 import { EdgeInput } from "./edge-input.js";
 import { EdgeOutput } from "./edge-output.js";
+import { LaneNews, SentNews } from "./lane-news.js";
 import type { Place } from "./place.js";
 
 export interface ChannelOptions {
@@ -33,6 +34,7 @@ export class Channels {
   readonly #sending: readonly EdgeOutput[];
   readonly #place: Place;
   readonly #clock: Clock;
+  readonly #news: LaneNews;
   /** The time when an open frame is due is waited for. */
   #isTimed = false;
   /** The epoch for whose sake the head was looked at. */
@@ -42,24 +44,28 @@ export class Channels {
     const { incarnation, generation, session, start } = options;
     this.#place = place;
     this.#clock = clock;
+    this.#news = new LaneNews(exchange, clock, { incarnation, generation });
+    const sent = new SentNews(exchange, { incarnation, generation, producer: place.number });
     this.outputs = new Map(
       place.outputs.map(({ edge, consumers }) => {
         const lane = { incarnation, generation, edge, producer: place.number };
         const groups = consumers.map(({ keyGroups }) => keyGroups);
         const at = { lane, consumers: groups, session, sent: start.sent[edge] ?? 0, epoch: start.epoch };
-        return [edge, new EdgeOutput(exchange, clock, at)];
+        return [edge, new EdgeOutput(exchange, clock, sent, at)];
       }),
     );
     this.#sending = [...this.outputs.values()];
     this.inputs = place.stage.operators.flatMap((edge) => {
       const ranges = expectedOf(place, edge, generation, start.ranges);
-      return ranges.length === 0 ? [] : [new EdgeInput(exchange, clock, { edge, incarnation, generation, ranges })];
+      return ranges.length === 0 ? [] : [new EdgeInput(exchange, { edge, incarnation, generation, ranges })];
     });
   }
 
   /** Asks for frames, where there is room. */
   pump(signal: AbortSignal): readonly Promise<void>[] {
-    return this.inputs.flatMap((input) => input.pump(signal));
+    const looks = this.inputs.flatMap((input) => input.pump());
+    const asked = this.#news.ask(this.inputs, signal);
+    return asked === null ? looks : [...looks, asked];
   }
 
   /**

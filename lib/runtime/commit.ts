@@ -2,11 +2,13 @@ import { loadBody } from "../checkpoint/bodies.js";
 import { coveredBy } from "../checkpoint/permit.js";
 import { repeat } from "../checkpoint/repeat.js";
 import type { CheckpointStore } from "../checkpoint/store.js";
-import type { CommitPermit, Committable, HeldCommittable } from "../model/checkpoints.js";
-import { StreamError } from "../model/errors.js";
+import type { CommitPermit, Committable, HeldCommittable, LogCommittable } from "../model/checkpoints.js";
+import { asStreamError, StreamError } from "../model/errors.js";
 import { encodeVersion } from "../model/versions.js";
-import type { HeldWrite, HeldWriter, TwoPhaseWriter } from "../pipeline/sink.js";
+import { segmentToken } from "../pipeline/segment-token.js";
+import type { HeldWrite } from "../pipeline/sink.js";
 import { decodeHeldRows } from "./held-bodies.js";
+import { decodeLogBody } from "./log-bodies.js";
 import type { OpenedWriter } from "./outputs.js";
 
 export interface CommitContext {
@@ -31,7 +33,10 @@ export async function commitCovered(
     covered.filter((item) => item.kind === "held"),
   );
   for (const item of covered) {
-    if (item.kind === "two-phase") await twoPhaseWriter(context, item.sink).commit(item.prepared, permit);
+    if (item.kind === "two-phase") {
+      const writer = writerOf(context, item.sink, "two-phase");
+      await named(item.sink, () => writer.commit(item.prepared, permit));
+    } else if (item.kind === "log") await commitLog(context, permit, item);
   }
   return covered;
 }
@@ -52,7 +57,8 @@ async function commitHeld(
     for (const write of await readWrites(context, item)) group.writes.set(write.key, write);
   }
   for (const { sink, target, writes } of newest.values()) {
-    await heldWriter(context, sink).apply(target, [...writes.values()], permit);
+    const writer = writerOf(context, sink, "held");
+    await named(sink, () => writer.apply(target, [...writes.values()], permit));
   }
 }
 
@@ -70,30 +76,39 @@ async function readWrites(context: CommitContext, item: HeldCommittable): Promis
   }));
 }
 
-function heldWriter(context: CommitContext, sink: string): HeldWriter {
-  const opened = writerOf(context, sink);
-  if (opened.delivery === "held") return opened.writer;
-  throw otherDelivery(sink, opened.delivery, "held");
+/** Segment by segment: the next one is applied only when the one before it is (C5). */
+async function commitLog(context: CommitContext, permit: CommitPermit, item: LogCommittable): Promise<void> {
+  const { store, incarnation } = context;
+  const writer = writerOf(context, item.sink, "log");
+  for (const [chunk, { body }] of item.segments.entries()) {
+    const bytes = await repeat(store.clock, () => loadBody(store.blobs, body));
+    const segment = { token: segmentToken({ ...item, incarnation, chunk }), rows: decodeLogBody(bytes) };
+    await named(item.sink, () => writer.apply(item.target, segment, permit));
+  }
 }
 
-function twoPhaseWriter(context: CommitContext, sink: string): TwoPhaseWriter {
-  const opened = writerOf(context, sink);
-  if (opened.delivery === "two-phase") return opened.writer;
-  throw otherDelivery(sink, opened.delivery, "two-phase");
+/** What a commit failed with says which sink it was: it is kept in the head as the pipeline's cause. */
+async function named(sink: string, commit: () => Promise<void>): Promise<void> {
+  try {
+    await commit();
+  } catch (error) {
+    const { kind, message } = asStreamError(error);
+    throw new StreamError(kind, `sink "${sink}": ${message}`, { cause: error });
+  }
 }
 
-function writerOf(context: CommitContext, sink: string): OpenedWriter {
-  const writer = context.writers.get(sink);
-  if (writer !== undefined) return writer;
+type WriterOf<D extends OpenedWriter["delivery"]> = Extract<OpenedWriter, { readonly delivery: D }>["writer"];
+
+function writerOf<D extends OpenedWriter["delivery"]>(context: CommitContext, sink: string, prepared: D): WriterOf<D> {
+  const opened = context.writers.get(sink);
+  if (opened === undefined)
+    throw new StreamError(
+      "invalid",
+      `the checkpoint has output for the sink "${sink}", which the pipeline does not have: keep it until that is written`,
+    );
+  if (opened.delivery === prepared) return opened.writer as WriterOf<D>;
   throw new StreamError(
     "invalid",
-    `the checkpoint has output for the sink "${sink}", which the pipeline does not have: keep it until that is written`,
-  );
-}
-
-function otherDelivery(sink: string, now: string, prepared: string): StreamError {
-  return new StreamError(
-    "invalid",
-    `the checkpoint has output of ${prepared} delivery for the sink "${sink}", which is ${now} now: keep it as it was until that is written, or give the new sink another name`,
+    `the checkpoint has output of ${prepared} delivery for the sink "${sink}", which is ${opened.delivery} now: keep it as it was until that is written, or give the new sink another name`,
   );
 }

@@ -97,7 +97,7 @@ export class Committer {
 
 /** Of what is written row by row. */
 const rowsOf = (items: readonly Committable[]): number =>
-  items.reduce((sum, item) => sum + (item.kind === "held" ? item.records : 0), 0);
+  items.reduce((sum, item) => sum + (item.kind === "two-phase" ? 0 : item.records), 0);
 
 /** What a sink has staged, of a list. */
 export const stagedOf = (list: readonly Committable[], sink: string): readonly Json[] =>

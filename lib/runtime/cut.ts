@@ -2,7 +2,7 @@ import { loadBodyRange, storeBody } from "../checkpoint/bodies.js";
 import { taskObjectKey, taskObjectName } from "../checkpoint/names.js";
 import { repeat } from "../checkpoint/repeat.js";
 import { type CheckpointStore, writeAck } from "../checkpoint/store.js";
-import type { Ack, Committable, HeldCommittable, KeyGroups } from "../model/checkpoints.js";
+import type { Ack, Committable, HeldCommittable, KeyGroups, LogCommittable } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import type { CheckpointId, Generation, Millis, SessionId, TaskId } from "../model/ids.js";
 import type { SnapshotFile, SnapshotRef } from "../model/snapshots.js";
@@ -13,6 +13,7 @@ import { beginSnapshot, encodeInSteps, finishSnapshot, type Snapshot } from "../
 import type { ChannelCut } from "./channels.js";
 import { encodeHeldRows } from "./held-bodies.js";
 import type { HeldRow } from "./held-output.js";
+import type { LogSegment } from "./log-output.js";
 import type { OpenedWriter, Output } from "./outputs.js";
 import type { Task } from "./task.js";
 
@@ -34,6 +35,7 @@ export interface Cut {
   readonly state: Snapshot | null;
   readonly held: readonly HeldPart[];
   readonly sealed: readonly { readonly sink: string; readonly target: string; readonly epoch: SealedEpoch }[];
+  readonly logs: readonly LogPart[];
   /** Resolves when all that eager sinks took in the epoch is written. */
   readonly written: Promise<unknown>;
   readonly positions: Ack["positions"];
@@ -50,6 +52,12 @@ interface HeldPart {
   readonly target: string;
   readonly bytes: Uint8Array;
   readonly records: number;
+}
+
+interface LogPart {
+  readonly sink: string;
+  readonly target: string;
+  readonly segments: readonly LogSegment[];
 }
 
 export type CutPoint = Pick<
@@ -71,6 +79,7 @@ export function cutTask(
 ): Cut {
   const held: HeldPart[] = [];
   const sealed: Cut["sealed"][number][] = [];
+  const logs: LogPart[] = [];
   const written: Promise<void>[] = [];
   for (const [sink, output] of task.outputs) {
     const opened = writers.get(sink);
@@ -80,13 +89,16 @@ export function cutTask(
     } else if (output.kind === "two-phase" && opened !== undefined) {
       const epoch = output.seal(`${sink}-${taskObjectName({ ...me, checkpointId: at.checkpointId })}`);
       if (epoch !== null) sealed.push({ sink, target: opened.writer.target, epoch });
+    } else if (output.kind === "log" && opened !== undefined) {
+      const segments = output.take();
+      if (segments.length > 0) logs.push({ sink, target: opened.writer.target, segments });
     } else if (output.kind === "eager") written.push(output.cut(at.checkpointId));
   }
   const state = kind === "none" ? null : beginSnapshot(task.tables, { kind });
   const all = Promise.all(written);
   // It is awaited before the ack; until then a failure must not end the process.
   all.catch(() => undefined);
-  return { ...at, state, held, sealed, written: all };
+  return { ...at, state, held, sealed, logs, written: all };
 }
 
 function heldPart(sink: string, writer: HeldWriter, rows: readonly HeldRow[]): HeldPart | null {
@@ -148,7 +160,35 @@ export async function makeDurable(
     const what = { sink, target, records: epoch.records };
     prepared.push({ ...preparedAt(me, cut, what, prepared.length), kind: "two-phase", prepared: staged.prepared });
   }
+  for (const log of cut.logs) {
+    const index = prepared.length;
+    const segments = await storeSegments(store, me, cut, log.segments, index);
+    const records = segments.reduce((sum, segment) => sum + segment.records, 0);
+    bytes += segments.reduce((sum, { body }) => sum + body.size, 0);
+    prepared.push({ ...preparedAt(me, cut, { ...log, records }, index), kind: "log", segments });
+  }
   return { snapshot: snapshot.ref, prepared, bytes };
+}
+
+/** Segments under way at a time. */
+const segmentsAtOnce = 8;
+
+async function storeSegments(
+  store: CheckpointStore,
+  me: Identity,
+  { checkpointId }: Cut,
+  segments: readonly LogSegment[],
+  index: number,
+): Promise<LogCommittable["segments"]> {
+  const stored: LogCommittable["segments"][number][] = [];
+  for (let from = 0; from < segments.length; from += segmentsAtOnce) {
+    const some = segments.slice(from, from + segmentsAtOnce).map(async ({ bytes, records }, at) => {
+      const key = taskObjectKey({ ...me, checkpointId }, `log-${index}-${from + at}`, me.session);
+      return { body: await repeat(store.clock, () => storeBody(store.blobs, key, bytes)), records };
+    });
+    stored.push(...(await Promise.all(some)));
+  }
+  return stored;
 }
 
 function preparedAt(

@@ -10,6 +10,8 @@ export interface Bindings {
   readonly stream: (logical: string) => string;
   readonly table: (logical: string) => string;
   readonly file: (logical: string) => string;
+  readonly bucket: (logical: string) => string;
+  readonly database: (logical: string) => string;
 }
 
 /** The code and environment that sessions and supervisors run in. */
@@ -18,6 +20,8 @@ export interface Deployment {
   readonly plan: Plan;
   readonly bindings: Bindings;
   readonly functionVersion: string;
+  /** P4: the number of this deployment, which grows; null or absent where deployments have none: then somebody starts its code. */
+  readonly release?: number | null;
   readonly library: string;
   readonly log: SessionLog;
 }

@@ -1,14 +1,10 @@
 import type { Range } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import type { FrameSlice, Lane, Note } from "../model/frames.js";
-import { type CheckpointId, checkpointId, type Generation, type Millis, millis } from "../model/ids.js";
+import { type CheckpointId, checkpointId, type Generation } from "../model/ids.js";
 import { intersection } from "../model/key-ranges.js";
-import type { Clock } from "../ports/clock.js";
-import type { Exchange } from "../ports/exchange.js";
+import type { Exchange, Sent } from "../ports/exchange.js";
 
-/** A lane without news is asked again after so long, each time a little later. */
-const pauseLeast = 50;
-const pauseMost = 1_000;
 /** Frames of a range that are read before they are taken: so much memory a lane may take. */
 const aheadMax = 4;
 const aheadBytesMax = 4 * 1024 * 1024;
@@ -29,10 +25,10 @@ interface Expected {
   /** The epoch of the last frame that was taken. */
   passed: CheckpointId;
   isReading: boolean;
-  /** Nothing was there at the last look. */
+  /** The last frame that is known to be there: of an open range by its producer's word (E5). */
+  there: number;
+  /** Its producer had told of no more when it was asked last. */
   isQuiet: boolean;
-  pause: number;
-  askedAt: Millis;
 }
 
 export interface EdgeInputOptions {
@@ -49,23 +45,38 @@ export class EdgeInput {
   /** Taken since the last cut. */
   changed = false;
   readonly #exchange: Exchange;
-  readonly #clock: Clock;
   readonly #options: EdgeInputOptions;
   #expected: Expected[];
   /** Whose turn it is among the ranges that may be taken: none waits for a full one. */
   #turn = 0;
 
-  constructor(exchange: Exchange, clock: Clock, options: EdgeInputOptions) {
+  constructor(exchange: Exchange, options: EdgeInputOptions) {
     this.edge = options.edge;
     this.#exchange = exchange;
-    this.#clock = clock;
     this.#options = options;
     this.#expected = [...options.ranges].sort((a, b) => a.generation - b.generation).map(newExpected);
   }
 
-  /** Starts a look at every range whose turn it is, and that has room. Each resolves when it has brought something. */
-  pump(signal: AbortSignal): readonly Promise<void>[] {
-    return this.#inTurn.filter(hasRoom).map((expected) => this.#look(expected, signal));
+  /** Starts a look at every range whose turn it is, of which a frame is there, and that has room. Each resolves when it has brought it. */
+  pump(): readonly Promise<void>[] {
+    return this.#inTurn.filter((expected) => hasRoom(expected) && isThere(expected)).map((one) => this.#look(one));
+  }
+
+  /** It is the turn of lanes of the own generation, and one of them has room. */
+  get isOpen(): boolean {
+    return this.#inTurn.some((expected) => expected.range.to === null && hasRoom(expected));
+  }
+
+  /** E5: what producers have told. False where it is nothing new. */
+  hear(news: ReadonlyMap<number, Sent>): boolean {
+    let isNew = false;
+    for (const lane of this.#own) {
+      const there = news.get(lane.range.producer)?.[this.edge] ?? 0;
+      isNew ||= there > lane.there;
+      lane.there = Math.max(lane.there, there);
+      lane.isQuiet = !isThere(lane);
+    }
+    return isNew;
   }
 
   /**
@@ -159,31 +170,18 @@ export class EdgeInput {
       this.#expected = this.#expected.filter((other) => other !== expected);
   }
 
-  async #look(expected: Expected, signal: AbortSignal): Promise<void> {
+  async #look(expected: Expected): Promise<void> {
     expected.isReading = true;
-    const wait = expected.askedAt + expected.pause - this.#clock.now();
-    if (wait > 0) await this.#clock.sleep(wait, signal);
-    if (signal.aborted) throw new StreamError("fenced", "the session ends");
-    expected.askedAt = this.#clock.now();
-    const { range } = expected;
-    const lane = laneOf(this.#options.incarnation, range);
-    const from = expected.next + expected.frames.length;
-    const limit = Math.min(aheadMax - expected.frames.length, (range.to ?? Number.POSITIVE_INFINITY) - from + 1);
-    const notes = await this.#exchange.notes(lane, from, limit);
-    if (notes.length === 0 && range.to !== null) throw missing(range, from);
-    const frames = await Promise.all(notes.map((note) => this.#read(range, note)));
-    for (const frame of frames) {
-      expected.frames.push(frame);
+    const { range, frames, there } = expected;
+    const from = expected.next + frames.length;
+    const limit = Math.min(aheadMax - frames.length, there - from + 1);
+    const notes = await this.#exchange.notes(laneOf(this.#options.incarnation, range), from, limit);
+    if (notes.length === 0) throw missing(range, from);
+    const read = await Promise.all(notes.map((note) => this.#read(range, note)));
+    for (const frame of read) {
+      frames.push(frame);
       expected.bytes += bytesOf(frame);
     }
-    expected.isQuiet = notes.length === 0;
-    // Where fewer came than were asked for, the next is hardly there yet: frames come some tenths of a second apart.
-    const isMoreLikely = notes.length === limit;
-    expected.pause = expected.isQuiet
-      ? Math.min(2 * Math.max(expected.pause, pauseLeast), pauseMost)
-      : isMoreLikely
-        ? 0
-        : pauseLeast;
     expected.isReading = false;
   }
 
@@ -213,24 +211,23 @@ const newExpected = (range: Range): Expected => ({
   bytes: 0,
   passed: checkpointId(0),
   isReading: false,
+  there: range.to ?? 0,
   isQuiet: false,
-  pause: 0,
-  askedAt: millis(0),
 });
 
-const hasRoom = ({ range, next, frames, bytes, isReading }: Expected): boolean =>
-  !isReading &&
-  frames.length < aheadMax &&
-  bytes < aheadBytesMax &&
-  (range.to === null || next + frames.length <= range.to);
+const hasRoom = ({ frames, bytes, isReading }: Expected): boolean =>
+  !isReading && frames.length < aheadMax && bytes < aheadBytesMax;
+
+/** A frame that was not yet asked for. */
+const isThere = ({ next, frames, there }: Expected): boolean => next + frames.length <= there;
 
 const isBarrier = ({ note }: ReadFrame, c: CheckpointId): boolean => note.records === 0 && note.epoch === c;
 
 const bytesOf = ({ slices }: ReadFrame): number => slices.reduce((sum, { bytes }) => sum + bytes.length, 0);
 
-function missing({ edge, generation, producer }: Range, n: number): StreamError {
+function missing({ edge, generation, producer, to }: Range, n: number): StreamError {
   return new StreamError(
     "corrupt",
-    `edge "${edge}": frame ${n} of producer ${producer} in generation ${generation} is gone, which the checkpoint names (E3): was it deleted by hand, or by a lifecycle rule? Restore from another checkpoint`,
+    `edge "${edge}": frame ${n} of producer ${producer} in generation ${generation} is gone, which ${to === null ? "its producer has told of (E5)" : "the checkpoint names (E3)"}: was it deleted by hand, or by a lifecycle rule? Restore from another checkpoint`,
   );
 }

@@ -5,6 +5,7 @@ import type { Key } from "../model/keys.js";
 import type { Clock } from "../ports/clock.js";
 import type { Exchange, Frame } from "../ports/exchange.js";
 import { FrameWriter } from "./frame-writer.js";
+import type { SentNews } from "./lane-news.js";
 import type { RecordView } from "./record-view.js";
 
 /** A frame is closed when it has so many bytes, or its first record has waited for so long. */
@@ -36,8 +37,10 @@ export class EdgeOutput {
   #since: Millis | null = null;
   #waiting = 0;
   #putting: Promise<void> = Promise.resolve();
+  readonly #news: SentNews;
 
-  constructor(exchange: Exchange, clock: Clock, options: EdgeOutputOptions) {
+  constructor(exchange: Exchange, clock: Clock, news: SentNews, options: EdgeOutputOptions) {
+    this.#news = news;
     this.edge = options.lane.edge;
     this.#exchange = exchange;
     this.#clock = clock;
@@ -60,6 +63,10 @@ export class EdgeOutput {
   /** The open frame should be closed before more comes. */
   get isFull(): boolean {
     return this.#writer.bytes >= frameBytes;
+  }
+
+  get isHeld(): boolean {
+    return this.isFull || this.isPressed;
   }
 
   /** @throws StreamError `invalid` for a value that would not come back as it is, naming the operator that the edge feeds */
@@ -100,7 +107,7 @@ export class EdgeOutput {
     if (this.#writer.records > 0) this.#close();
     this.#epoch = next;
     if (barrier === "barrier") this.#close();
-    return { sent: this.#last, durable: this.#putting };
+    return { sent: this.#last, durable: this.#putting.then(() => this.#news.told()) };
   }
 
   /** Frames are numbered when they are closed, so that the cut knows the last one (E3). */
@@ -119,9 +126,11 @@ export class EdgeOutput {
     this.#putting = this.#putting.then(async () => {
       await this.#exchange.put(this.#options.lane, frame);
       this.#waiting -= 1;
+      this.#news.put(this.edge, frame.n);
     });
+    const told = this.#putting.then(() => this.#news.told());
     // It is awaited by an activity of the session, or before the ack; until then a failure must not end the process.
-    this.#putting.catch(() => undefined);
-    return this.#putting;
+    told.catch(() => undefined);
+    return told;
   }
 }

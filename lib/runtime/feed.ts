@@ -3,7 +3,7 @@ import { type Millis, millis } from "../model/ids.js";
 import type { Clock } from "../ports/clock.js";
 import type { Channels } from "./channels.js";
 import { FrameFeed } from "./frame-feed.js";
-import { hasWaiting, isPressed, type Output } from "./outputs.js";
+import { hasWaiting, isPressed, needsCut, type Output } from "./outputs.js";
 import type { RecordView } from "./record-view.js";
 import type { SourceReader } from "./source-reader.js";
 import type { Task } from "./task.js";
@@ -99,7 +99,7 @@ export class Feed {
   /** A sink that shows rows at checkpoints has as many as it should have: a checkpoint should come. */
   get needsCut(): boolean {
     for (const output of this.#task.outputs.values()) {
-      if (output.kind === "held" && isPressed(output, this.#heldRowsMax)) return true;
+      if (needsCut(output, this.#heldRowsMax)) return true;
     }
     return false;
   }

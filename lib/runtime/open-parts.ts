@@ -7,9 +7,7 @@ import { StreamError } from "../model/errors.js";
 import type { CheckpointId, Millis } from "../model/ids.js";
 import type { ShardEntry } from "../model/shards.js";
 import { encodeVersion } from "../model/versions.js";
-import { deadLetterSink } from "../pipeline/dead-letter.js";
 import { liesWithinOne } from "../pipeline/partitioned.js";
-import type { Sink, SinkResources } from "../pipeline/sink.js";
 import type { World } from "../ports/world.js";
 import { Calls } from "./calls.js";
 import { Channels } from "./channels.js";
@@ -17,7 +15,7 @@ import type { Identity } from "./cut.js";
 import { coordinatorOf, type Deployment, storeOf } from "./deployment.js";
 import type { GuardedWorld } from "./guard.js";
 import { Mailbox } from "./mailbox.js";
-import { type OpenedWriter, openOutputs } from "./outputs.js";
+import { openOutputs } from "./outputs.js";
 import type { Part } from "./part.js";
 import type { Place } from "./place.js";
 import type { RecordView } from "./record-view.js";
@@ -36,10 +34,10 @@ export async function openParts(
   me: Identity,
   start: Start,
   deadline: Millis,
+  writers: SessionParts["writers"],
 ): Promise<SessionParts> {
   const { plan } = deployment;
   const store = storeOf(deployment, guarded.world);
-  const writers = openWriters(deployment, guarded.world, place, me);
   const channels = new Channels(storedExchange(store), store.clock, place, { ...me, start });
   const mailbox = new Mailbox<SessionEvent>();
   const calls = new Calls(store.clock);
@@ -78,37 +76,6 @@ const partOf = ({ stage, spared, keyGroups }: Place, { outputs }: Channels): Par
   edges: outputs,
   owned: { keyBys: new Set(spared.map(({ keyBy }) => keyBy)), keyGroups },
 });
-
-/** Of the sinks that the task's stage runs, and of dead letters, which any task may have. */
-function openWriters(
-  deployment: Deployment,
-  world: World,
-  { stage: { sinks } }: Place,
-  me: Identity,
-): ReadonlyMap<string, OpenedWriter> {
-  const { table, file } = deployment.bindings;
-  const { tables, files, clock } = world;
-  const bind: SinkResources["bind"] = (kind, logical) => (kind === "table" ? table(logical) : file(logical));
-  return new Map(
-    [...deployment.plan.sinks].flatMap(([name, sink]) => {
-      if (name !== deadLetterSink && !sinks.includes(name)) return [];
-      const task = `${name}-${me.incarnation}-${me.task}-`;
-      const stage = { task, session: `${task}${me.generation}-${me.session}` };
-      return [[name, openWriter(sink, { tables, files, clock, bind, stage })] as const];
-    }),
-  );
-}
-
-export function openWriter(sink: Sink<never>, resources: SinkResources): OpenedWriter {
-  switch (sink.delivery) {
-    case "held":
-      return { delivery: "held", writer: sink.open(resources) };
-    case "eager":
-      return { delivery: "eager", writer: sink.open(resources) };
-    case "two-phase":
-      return { delivery: "two-phase", writer: sink.open(resources) };
-  }
-}
 
 async function openReaders(
   deployment: Deployment,

@@ -1,9 +1,10 @@
 import type { CheckpointId } from "../model/ids.js";
 import type { Key } from "../model/keys.js";
 import type { Plan } from "../pipeline/plan.js";
-import type { EagerWriter, HeldWriter, TwoPhaseWriter } from "../pipeline/sink.js";
+import type { EagerWriter, HeldWriter, LogWriter, TwoPhaseWriter } from "../pipeline/sink.js";
 import { EagerOutput } from "./eager-output.js";
 import { HeldOutput } from "./held-output.js";
+import { LogOutput } from "./log-output.js";
 import { TwoPhaseOutput } from "./two-phase-output.js";
 
 /** What an operator's rows go into: synchronous. What becomes of them at a cut is the output's own. */
@@ -17,14 +18,15 @@ export interface RowTaker {
   rollback(): void;
 }
 
-export type Output = HeldOutput | EagerOutput | TwoPhaseOutput;
+export type Output = HeldOutput | EagerOutput | TwoPhaseOutput | LogOutput;
 export type Outputs = ReadonlyMap<string, Output>;
 
 /** A sink opened by a session. */
 export type OpenedWriter =
   | { readonly delivery: "held"; readonly writer: HeldWriter }
   | { readonly delivery: "eager"; readonly writer: EagerWriter }
-  | { readonly delivery: "two-phase"; readonly writer: TwoPhaseWriter };
+  | { readonly delivery: "two-phase"; readonly writer: TwoPhaseWriter }
+  | { readonly delivery: "log"; readonly writer: LogWriter };
 
 /** The version of the next write of this task (W1): `seq` counts over all its sinks. */
 export type VersionOf = (epoch: CheckpointId, seq: number) => Uint8Array;
@@ -46,6 +48,8 @@ export function openOutputs(
     else if (sink.delivery === "eager" && opened.delivery === "eager")
       outputs.set(name, new EagerOutput(name, sink, opened.writer, nextSeq, first));
     else if (opened.delivery === "two-phase") outputs.set(name, new TwoPhaseOutput(opened.writer));
+    else if (sink.delivery === "log" && opened.delivery === "log")
+      outputs.set(name, new LogOutput(sink, opened.writer));
   }
   return outputs;
 }
@@ -56,7 +60,7 @@ export function keptOutputs(plan: Plan): ReadonlyMap<string, HeldOutput> {
   const nextSeq = () => ++seq;
   return new Map(
     [...plan.sinks].map(([name, sink]) => {
-      const keyOf = sink.delivery === "two-phase" ? () => String(seq) : sink.keyOf;
+      const keyOf = "keyOf" in sink ? sink.keyOf : () => String(seq);
       return [name, new HeldOutput({ keyOf }, nextSeq)];
     }),
   );
@@ -64,7 +68,15 @@ export function keptOutputs(plan: Plan): ReadonlyMap<string, HeldOutput> {
 
 /** Rows wait for the outside: the session takes no more records until they are gone. */
 export const isPressed = (output: Output, heldRowsMax: number): boolean =>
-  output.waiting >= (output.kind === "held" ? heldRowsMax : output.waitingMax);
+  output.kind === "held" || output.kind === "log" ? needsCut(output, heldRowsMax) : output.waiting >= output.waitingMax;
+
+/** Rows wait for a checkpoint, and are as many as should. */
+export function needsCut(output: Output, heldRowsMax: number): boolean {
+  if (output.kind === "held") return output.waiting >= heldRowsMax;
+  if (output.kind !== "log") return false;
+  // Without a limit, what a cut waits for is taken whatever it gives.
+  return output.waiting >= heldRowsMax || (output.bytes >= output.bytesMax && Number.isFinite(heldRowsMax));
+}
 
 /** Rows can be passed on now, without a checkpoint. */
 export const hasWaiting = (output: Output): output is EagerOutput | TwoPhaseOutput =>

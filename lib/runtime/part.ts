@@ -10,6 +10,8 @@ export interface EdgeTaker {
   /** What comes now may be taken back, until the next `mark`. */
   mark(): void;
   rollback(): void;
+  /** What is open should go first, or what waits should be gone: no more should come. */
+  readonly isHeld: boolean;
 }
 
 /** The part of the plan that a task runs. */

@@ -10,8 +10,10 @@ import { type GuardedWorld, guardWorld } from "./guard.js";
 import { openParts } from "./open-parts.js";
 import type { SessionEnding } from "./phase.js";
 import { placeOf } from "./place.js";
-import { readStart } from "./restore.js";
+import { readStart, type Start } from "./restore.js";
 import { Session } from "./session.js";
+import type { SessionParts } from "./session-parts.js";
+import { closeWriters, openWriters } from "./writers.js";
 
 /** Between two attempts of a session that failed to say so. */
 const markPauseMillis = 250;
@@ -78,17 +80,26 @@ async function runToEnd(
     const place = placeOf(deployment.plan, claim.record, invocation.task);
     const me: Identity = { ...invocation, session, keyGroups: place.keyGroups };
     const start = await readStart(storeOf(deployment, guarded.world), claim, place.heir);
-    const parts = await openParts(deployment, guarded, claim, place, me, start, deadline);
-    const running = new Session(parts, me, start, claim.head);
+    const writers = openWriters(deployment, guarded.world, place, me);
     try {
-      await running.restore(start);
-      return await running.run();
+      const parts = await openParts(deployment, guarded, claim, place, me, start, deadline, writers);
+      return await runParts(parts, me, start, claim);
     } finally {
-      // N4: calls of users, too, are ended before the session returns.
-      await parts.calls.end();
+      await closeWriters(writers, guarded.world.clock, deadline, deployment.log);
     }
   } catch (error) {
     return asStreamError(error);
+  }
+}
+
+async function runParts(parts: SessionParts, me: Identity, start: Start, claim: Claim): Promise<SessionEnding> {
+  const running = new Session(parts, me, start, claim.head);
+  try {
+    await running.restore(start);
+    return await running.run();
+  } finally {
+    // N4: calls of users, too, are ended before the session returns.
+    await parts.calls.end();
   }
 }
 

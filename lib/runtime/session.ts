@@ -26,6 +26,9 @@ export type SessionEvent =
   | { readonly kind: "committed" }
   | { readonly kind: "failed"; readonly error: unknown };
 
+/** Nobody reads why a sleep was cut short; without a reason an error with its stack would be made each time. */
+const over = "over";
+
 /** E5: a producer reads no more while its slowest consumer is so many frames behind. */
 const windowFrames = 64;
 
@@ -101,15 +104,15 @@ export class Session {
         this.#handle(event);
       }
     } finally {
-      this.#stop.abort();
-      this.#nap.abort();
+      this.#stop.abort(over);
+      this.#nap.abort(over);
     }
   }
 
   #handle(event: Exclude<SessionEvent, { readonly kind: "gone" }>): void {
     switch (event.kind) {
       case "observed":
-        this.#isStalled = event.framesBehind > windowFrames;
+        this.#isStalled = event.framesBehind > (this.#parts.settings.windowFrames ?? windowFrames);
         this.#observe(event.head, event.manifest);
         break;
       case "ready":
@@ -195,7 +198,7 @@ export class Session {
     const { channels } = this.#parts;
     for (const look of channels.pump(this.#stop.signal)) this.#spawn(look.then(() => ({ kind: "ready" })));
     // B2: a frame of a checkpoint that this task has not heard of.
-    if (channels.hasNews(this.#head)) this.#nap.abort();
+    if (channels.hasNews(this.#head)) this.#nap.abort(over);
   }
 
   #relieve(): void {
@@ -254,7 +257,7 @@ export class Session {
     this.#acked = ack.checkpointId;
     this.#snapshot = ack.snapshot;
     this.#committer.add(prepared);
-    this.#nap.abort();
+    this.#nap.abort(over);
   }
 
   /** Once a second, or when a checkpoint is heard of. */

@@ -6,6 +6,8 @@ import type { Head, SupervisorCall } from "../model/head.js";
 import type { Millis } from "../model/ids.js";
 import { coordinatorOf, type Deployment } from "./deployment.js";
 import { guardWorld } from "./guard.js";
+import { measuresOf } from "./measures.js";
+import { deployOwn, passOn } from "./release.js";
 
 /** G1: what cannot be collected now the next call collects; it is no reason for the supervisor to fail. */
 async function collectQuietly(deployment: Deployment, store: CheckpointStore, deadline: Millis): Promise<void> {
@@ -37,10 +39,15 @@ export async function runSupervisor(
   const { clock } = deployment.world;
   const reports = call.report === null ? [] : [call.report];
   try {
+    await deployOwn(deployment, coordinator);
     for (;;) {
       const done: Coordinated = await coordinate(coordinator, reports, null);
       const again = done.lookAgainAt;
-      if (again === null || again + waitMarginMillis > execution.deadline) return done.head?.value ?? null;
+      if (again === null || again + waitMarginMillis > execution.deadline) {
+        await passOn(deployment, guarded.world.functions, call, done.facts);
+        deployment.log({ event: "supervised", at: done.facts.now, measures: measuresOf(done.facts) });
+        return done.head?.value ?? null;
+      }
       await clock.sleep(Math.max(1, again - clock.now()));
     }
   } finally {

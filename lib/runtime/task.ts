@@ -48,6 +48,7 @@ export class Task<O extends RowTaker = RowTaker> {
   readonly #here: Whereabouts = { record: nowhere, node: null };
   readonly #compiled: Compiled;
   readonly #deadLetters: RowTaker | null;
+  readonly #edges: readonly EdgeTaker[];
   /** What takes back the half-made changes of a record that is put aside. */
   readonly #undoable: readonly (RowTaker | EdgeTaker)[];
 
@@ -62,7 +63,8 @@ export class Task<O extends RowTaker = RowTaker> {
       );
     this.#deadLetters = this.outputs.get(deadLetterSink) ?? null;
     const outputs = [...this.outputs].flatMap(([name, output]) => (name === deadLetterSink ? [] : [output]));
-    this.#undoable = [...outputs, ...part.edges.values()];
+    this.#edges = [...part.edges.values()];
+    this.#undoable = [...outputs, ...this.#edges];
     const { startCall, wake } = surroundings;
     const keepsData = this.#deadLetters === null ? "without data" : "with data";
     const parts = {
@@ -137,11 +139,19 @@ export class Task<O extends RowTaker = RowTaker> {
     this.recordsIn++;
   }
 
-  /** Takes the elements that have their answers on. @throws StreamError as {@link take} does, also where a call failed */
+  /**
+   * Takes the elements that have their answers on, as long as the edges have room (E5): the rest goes on when frames have been put.
+   *
+   * @throws StreamError as {@link take} does, also where a call failed
+   */
   advance(): void {
     for (const compiled of this.#compiled.stages) {
       const { stage } = compiled;
-      for (let ready = stage.ready(); ready !== null; ready = stage.ready()) this.#passOn(compiled, ready);
+      while (!this.#edges.some(isHeld)) {
+        const ready = stage.ready();
+        if (ready === null) break;
+        this.#passOn(compiled, ready);
+      }
     }
     for (const { stage } of this.#compiled.stages) stage.call();
   }
@@ -193,6 +203,8 @@ export class Task<O extends RowTaker = RowTaker> {
     this.quarantined++;
   }
 }
+
+const isHeld = (edge: EdgeTaker): boolean => edge.isHeld;
 
 const label = (node: PlanNode | null): string =>
   node === null

@@ -2,29 +2,12 @@ import { afterAll, beforeAll, describe, test } from "vitest";
 import { storedExchange } from "../../lib/checkpoint/exchange.js";
 import { dynamoRegisters } from "../../lib/connectors/dynamo-registers.js";
 import { s3Blobs } from "../../lib/connectors/s3-blobs.js";
-import type { Note } from "../../lib/model/frames.js";
-import type { Blobs } from "../../lib/ports/blobs.js";
 import { exchangeConformance } from "../../lib/testing/conformance/exchange.js";
 import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import { quickClock } from "../unit/checkpoint-worlds.js";
 import { type Cloud, openCloud } from "./aws-cloud.js";
-
-function keyOf({ body }: Note): string {
-  if (body?.kind !== "object") throw new Error("the frame lies in its note");
-  return body.key;
-}
-
-const waysToLose = (blobs: Blobs) => ({
-  lose: (note: Note) => blobs.remove([keyOf(note)]),
-  async damage(note: Note) {
-    const bytes = await blobs.get(keyOf(note));
-    if (bytes === null) throw new Error("there is no such frame");
-    const at = note.slices[0]?.offset ?? 0;
-    bytes[at] = (bytes[at] ?? 0) ^ 1;
-    await blobs.put(keyOf(note), bytes);
-  },
-});
+import { waysToLose } from "./exchange-losses.js";
 
 describe("an exchange in memory", () => {
   exchangeConformance(test, async () => {

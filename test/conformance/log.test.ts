@@ -1,20 +1,13 @@
-import {
-  CreateStreamCommand,
-  DescribeStreamCommand,
-  ListShardsCommand,
-  MergeShardsCommand,
-  PutRecordCommand,
-  SplitShardCommand,
-} from "@aws-sdk/client-kinesis";
+import { CreateStreamCommand, DescribeStreamCommand } from "@aws-sdk/client-kinesis";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, test, vi } from "vitest";
 import { fileLog } from "../../lib/connectors/file-log.js";
-import { kinesisLog } from "../../lib/connectors/kinesis-log.js";
 import { millis } from "../../lib/model/ids.js";
 import { logConformance } from "../../lib/testing/conformance/log.js";
 import type { OpenLog } from "../../lib/testing/conformance/log-case.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
 import { type Cloud, openCloud } from "./aws-cloud.js";
+import { openKinesisLog } from "./kinesis-streams.js";
 
 describe("a log in memory", () => {
   logConformance(test, async () => {
@@ -76,42 +69,27 @@ describe("a log in Kinesis", () => {
   // The embedded cloud runs in this process, so that its clock can be set forward; timers stay as they are.
   beforeEach(() => void vi.useFakeTimers({ toFake: ["Date"], shouldAdvanceTime: true, now: Date.now() }));
   afterEach(() => void vi.useRealTimers());
-  logConformance(test, async () => openKinesisLog(cloud));
+  logConformance(test, async () => openLog(cloud));
 });
 
-function openKinesisLog(cloud: Cloud): OpenLog {
-  const { kinesis } = cloud.clients;
-  const active = async (StreamName: string) => {
+function openLog({ clients, fresh }: Cloud): OpenLog {
+  const { kinesis } = clients;
+  const untilActive = async (StreamName: string) => {
     for (;;) {
       const { StreamDescription } = await kinesis.send(new DescribeStreamCommand({ StreamName }));
       if (StreamDescription?.StreamStatus === "ACTIVE") return;
     }
   };
-  return {
-    log: kinesisLog(kinesis),
-    async createStream(ShardCount) {
-      const StreamName = cloud.fresh("stream");
+  return openKinesisLog(kinesis, {
+    async create(ShardCount) {
+      const StreamName = fresh("stream");
       await kinesis.send(new CreateStreamCommand({ StreamName, ShardCount }));
-      await active(StreamName);
+      await untilActive(StreamName);
       return StreamName;
     },
-    async put(StreamName, PartitionKey, Data) {
-      const { ShardId, SequenceNumber } = await kinesis.send(new PutRecordCommand({ StreamName, PartitionKey, Data }));
-      return { shardId: ShardId ?? "", sequenceNumber: SequenceNumber ?? "" };
-    },
-    async split(StreamName, ShardToSplit) {
-      const { Shards = [] } = await kinesis.send(new ListShardsCommand({ StreamName }));
-      const range = Shards.find((shard) => shard.ShardId === ShardToSplit)?.HashKeyRange;
-      const middle = (BigInt(range?.StartingHashKey ?? 0) + BigInt(range?.EndingHashKey ?? 0) + 1n) / 2n;
-      await kinesis.send(new SplitShardCommand({ StreamName, ShardToSplit, NewStartingHashKey: String(middle) }));
-      await active(StreamName);
-    },
-    async merge(StreamName, ShardToMerge, AdjacentShardToMerge) {
-      await kinesis.send(new MergeShardsCommand({ StreamName, ShardToMerge, AdjacentShardToMerge }));
-      await active(StreamName);
-    },
+    untilActive,
     async passTime(length) {
       vi.setSystemTime(Date.now() + length);
     },
-  };
+  });
 }

@@ -58,12 +58,15 @@ export function shellProblems(block: Block, known: CommandLine): readonly string
   );
 }
 
-const foreign = new Set(["export", "aws", "rm", "git", ".ci/run"]);
+const cdkCommands = new Set(["bootstrap", "deploy", "destroy", "diff", "synth"]);
+
+const foreign = new Set(["export", "aws", "rm", "git", "sudo", "docker", ".ci/run"]);
 
 function lineProblems(words: readonly string[], known: CommandLine): readonly string[] {
   const [program = "", first = "", second = "", ...rest] = words;
   if (program === "npx" && first === "tidemark") return tidemarkProblems(second, rest, known);
   if (program === "npx" && first === "vitest") return missingFiles(rest);
+  if (program === "npx" && first === "cdk") return cdkCommands.has(second) ? [] : [`cdk has no command "${second}"`];
   if (program === "npm" && first === "run") return known.scripts.has(second) ? [] : [`there is no script "${second}"`];
   if (program === "npm" && first === "test") return known.scripts.has("test") ? [] : ["there is no test script"];
   if (program === "npm" && ["ci", "i", "pack"].includes(first)) return [];
@@ -85,7 +88,7 @@ function tidemarkProblems(command: string, words: readonly string[], known: Comm
     if (option === undefined) problems.push(`"${command}" has no option ${word}`);
     else if (option.takesValue && (words[++at] ?? "-").startsWith("-")) problems.push(`${word} takes a value`);
   }
-  const wanted = command === "cloud" ? 0 : command === "verify" ? 2 : 1;
+  const wanted = command === "cloud" ? 0 : command === "verify" || command === "delete" ? 2 : 1;
   if (files.length !== wanted) problems.push(`"${command}" takes ${wanted} file, not ${files.length}`);
   return [...problems, ...missingFiles(files)];
 }

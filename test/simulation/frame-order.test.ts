@@ -4,10 +4,10 @@ import type { Range } from "../../lib/model/checkpoints.js";
 import { checkpointId, generation, sessionId } from "../../lib/model/ids.js";
 import { EdgeInput } from "../../lib/runtime/edge-input.js";
 import { EdgeOutput } from "../../lib/runtime/edge-output.js";
-import { incarnation, memoryExchange, place, takeRead } from "../unit/edge-world.js";
+import { SentNews } from "../../lib/runtime/lane-news.js";
+import { incarnation, memoryExchange, place, pumping, takeRead } from "../unit/edge-world.js";
 
 const edge = "sum";
-const never = new AbortController().signal;
 
 /** A task of generation 3. Of the lanes that it may look at, those of the newest generation answer first. */
 function world() {
@@ -24,7 +24,7 @@ function world() {
   const sent = async (of: number, producer: number, value: string) => {
     const lane = { incarnation, generation: generation(of), edge, producer };
     const at = { lane, consumers: [[0, 127] as const], session: sessionId("aa"), sent: 0, epoch: checkpointId(0) };
-    const output = new EdgeOutput(exchange, clock, at);
+    const output = new EdgeOutput(exchange, clock, new SentNews(exchange, lane), at);
     output.add(value, 0, value, place);
     await output.cut(checkpointId(1), "no barrier").durable;
   };
@@ -38,27 +38,27 @@ function world() {
     },
   };
   const taking = (...ranges: readonly Range[]) =>
-    new EdgeInput(late, clock, { edge, incarnation, generation: generation(3), ranges });
-  return { range, sent, taking, looked };
-}
-
-/** Takes whatever has come as soon as any look has brought something. */
-async function inOrder(input: EdgeInput, frames: number): Promise<readonly string[]> {
-  const taken: string[] = [];
-  const looks = new Set<Promise<void>>();
-  for (let step = 0; step < 20 && taken.length < frames; step++) {
-    for (const look of input.pump(never)) {
-      const ended: Promise<void> = look.then(() => void looks.delete(ended));
-      looks.add(ended);
+    new EdgeInput(late, { edge, incarnation, generation: generation(3), ranges });
+  /** Takes whatever has come as soon as any look has brought something. */
+  const inOrder = async (input: EdgeInput, frames: number): Promise<readonly string[]> => {
+    const taken: string[] = [];
+    const looks = new Set<Promise<void>>();
+    const pump = pumping(input, late, clock, generation(3));
+    for (let step = 0; step < 20 && taken.length < frames; step++) {
+      for (const look of pump()) {
+        const ended: Promise<void> = look.then(() => void looks.delete(ended));
+        looks.add(ended);
+      }
+      await Promise.race(looks);
+      taken.push(...takeRead(input));
     }
-    await Promise.race(looks);
-    taken.push(...takeRead(input));
-  }
-  return taken;
+    return taken;
+  };
+  return { range, sent, taking, looked, inOrder };
 }
 
 it("E2 no lane of the own generation is looked at while a range of an earlier one is left, of whatever producer", async () => {
-  const { range, sent, taking, looked } = world();
+  const { range, sent, taking, looked, inOrder } = world();
   await sent(2, 0, "old");
   await sent(3, 0, "new of the same producer");
   await sent(3, 1, "new of another one");
@@ -70,7 +70,7 @@ it("E2 no lane of the own generation is looked at while a range of an earlier on
 });
 
 it("E4 ranges of several generations that are over are taken one generation after the other", async () => {
-  const { range, sent, taking, looked } = world();
+  const { range, sent, taking, looked, inOrder } = world();
   await sent(1, 0, "oldest");
   await sent(2, 1, "older");
   await sent(3, 2, "new");

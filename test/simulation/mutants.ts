@@ -55,7 +55,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/committer.ts",
     find: "    this.#list = [...this.#list, ...prepared];",
     replace: "    this.#list = prepared;",
-    seed: 65,
+    seed: 7,
   },
   {
     name: "C2 commits before the checkpoint is complete",
@@ -600,7 +600,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (all && facts.record.functionVersion === me.functionVersion)",
     replace: "if (all)",
     profile: unheard,
-    seed: 75,
+    seed: 45,
   },
   {
     name: "R7 a manifest is not complete without its fold",
@@ -615,7 +615,7 @@ export const mutants: readonly Mutant[] = [
     find: "        const prepared: Staged = { staged: epoch.path, final, size: epoch.size, receipt };\n",
     replace:
       "        const prepared: Staged = { staged: epoch.path, final, size: epoch.size, receipt };\n        await this.commit(prepared);\n",
-    seed: 169,
+    seed: 339,
   },
   {
     name: "C4 a session sweeps what it has to commit",

@@ -78,6 +78,14 @@ const happenings: Readonly<Record<string, RegExp>> = {
   // By a task of another generation than the one in the name.
   "a frame of an earlier generation is taken":
     /task \S+ \d+ \(g(\d+) v\d+\) registers\.list note\/[^/]+\/0*(?!0|\1\/)\d+\/.*, at most [1-4] -> [1-9]/,
+  "a frame too long for its note": /blobs\.put tally\/\S+\d{11}-[0-9a-f]{16} -> done$/,
+  "the answer to such a frame is lost": /blobs\.put tally\/\S+\d{11}-[0-9a-f]{16}: ambiguous/,
+  "a record of a second stream": /input \d+ of also-\d+ /,
+  "records of two streams are joined": /tables\.put pairs .* -> written$/,
+  "two operators one behind the other": /registers\.swap note\/\S+\/second\/\S+ .* -> swapped$/,
+  "a savepoint is made": /person \(savepoint\) has what it wished/,
+  "a savepoint is gone back to": /person goes back to savepoint/,
+  "a savepoint is deleted": /person \(delete-savepoint\) has what it wished/,
   "frames are collected": /registers\.remove note\/.* -> done$/,
 };
 

@@ -3,14 +3,15 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
-import type { Profile } from "../../lib/testing/simulation/profile.js";
+import { type Profile, plainest } from "../../lib/testing/simulation/profile.js";
 import { simulate } from "../../lib/testing/simulation/simulate.js";
 import { type Mutant, mutants as mutantsOfOneTask } from "./mutants.js";
 import { mutatedSimulation } from "./mutated.js";
 import { type Rule, rules, wrongRules } from "./rules.js";
 import { taskMutants } from "./task-mutants.js";
+import { wideMutants } from "./wide-mutants.js";
 
-const mutants = [...mutantsOfOneTask, ...taskMutants];
+const mutants = [...mutantsOfOneTask, ...taskMutants, ...wideMutants];
 
 /** The seed that found the mutant first, and some more, since every change of the code shifts what a seed means. */
 const seedsTried = 100;
@@ -18,7 +19,7 @@ const seedsTried = 100;
 /** One task, unless the mutant says otherwise: what a mutant of one task is found by must not hide behind other troubles. */
 const changeOf =
   (mutant: Mutant) =>
-  (profile: Profile): Profile => ({ ...profile, parallelism: [1, 1, 1], alignment: "unaligned", ...mutant.profile });
+  (profile: Profile): Profile => ({ ...profile, ...plainest, ...mutant.profile });
 
 describe("the simulation finds", () => {
   it.each(mutants)("$name", { timeout: 240_000 }, async (mutant) => {

@@ -103,10 +103,10 @@ export const timeAndChanceComeByTheClock = eachFile(
 );
 
 export const onlyTheIndexReExports = eachFile(
-  (path) => isProduct(path) && !/^lib\/(testing\/)?index\.ts$/.test(path),
+  (path) => isProduct(path) && !/^(lib\/(testing\/)?|cdk\/)index\.ts$/.test(path),
   (source, report) => {
     const message =
-      "re-exports what another file has: import it from there; lib/index.ts and lib/testing/index.ts gather names";
+      "re-exports what another file has: import it from there; lib/index.ts, lib/testing/index.ts and cdk/index.ts gather names";
     const imported = new Set<string>();
     for (const statement of source.program.body) {
       if (statement.type === "ImportDeclaration")

@@ -30,7 +30,10 @@ const selfImports: Readonly<Record<string, string>> = {
   tidemark: "lib/index.ts",
   "tidemark/lambda": "lib/lambda.ts",
   "tidemark/testing": "lib/testing/index.ts",
+  "tidemark/cdk": "cdk/index.ts",
 };
+/** Beside its exports a package has paths of its own: package.json, `imports`. */
+const ownPath = /^#lib\//;
 const emulators = /^(kinesalite|dynalite)(\/|$)/;
 
 export interface Import {
@@ -74,7 +77,7 @@ export function folderOf(path: string): string {
 /** The path in the repository that an import means; undefined for a package. */
 function targetOf(path: string, specifier: string): string | undefined {
   if (specifier.startsWith(".")) return posix.join(posix.dirname(path), specifier);
-  return selfImports[specifier];
+  return ownPath.test(specifier) ? specifier.slice(1) : selfImports[specifier];
 }
 
 const isRanked = (path: string) => /^(lib|functions|cdk)\//.test(path);

@@ -16,7 +16,13 @@ const sink: Sink<{ readonly id: string }> = {
   delivery: "held",
   config: {},
   keyOf: (row) => row.id,
-  open: () => ({ target: "t", check: async () => {}, validate: () => {}, apply: async () => {} }),
+  open: () => ({
+    target: "t",
+    check: async () => {},
+    close: async () => {},
+    validate: () => {},
+    apply: async () => {},
+  }),
 };
 const source = kinesisSource({ stream: "flights", codec: json<{ readonly id: string }>(), start: "trim-horizon" });
 const flights = (options: PipelineOptions) =>

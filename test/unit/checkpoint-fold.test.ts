@@ -81,7 +81,7 @@ describe("foldManifest", () => {
   const input = (over: Partial<FoldInput> = {}): FoldInput => ({
     record: record({ origin: ref(1) }),
     recordHash: sha256("record"),
-    pending: pending({ andThen: "stop", savepoint: { name: "before the deploy" } }),
+    pending: pending({ andThen: "stop", savepoint: { name: "before the deploy", requestId: "q" } }),
     acks: [ack()],
     previous: { ref: ref(1), manifest: manifest({ shards: { flights: table("s0") } }) },
     listed: {},

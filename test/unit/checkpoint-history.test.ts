@@ -108,6 +108,7 @@ describe("what is said of a checkpoint", () => {
       id: 1,
       generation: 4,
       kind: "checkpoint",
+      names: [],
       triggeredAt: new Date(now - 1_100).toISOString(),
       completedAt: new Date(now - 100).toISOString(),
       durationMillis: 1_000,
@@ -122,15 +123,22 @@ describe("what is said of a checkpoint", () => {
   });
 
   it.each([
-    ["continue", null, "checkpoint"],
-    ["suspend", null, "suspend"],
-    ["stop", null, "stop"],
-    ["finish", null, "final"],
-    ["continue", "before the change", "savepoint"],
-    ["stop", "before the change", "savepoint"],
-  ] as const)("then %s, savepoint %s: it is called %s", async (andThen, savepoint, kind) => {
-    expect(await summary({ andThen, savepoint })).toMatchObject({ kind });
-  });
+    ["continue", "checkpoint"],
+    ["suspend", "suspend"],
+    ["stop", "stop"],
+    ["finish", "final"],
+  ] as const)(
+    "then %s: it is called %s, and a savepoint where the head names it so, whatever it was made as",
+    async (andThen, kind) => {
+      expect(await summary({ andThen })).toMatchObject({ kind, names: [] });
+      expect(await summary({ andThen, savepoint: "deleted" })).toMatchObject({ kind, names: [] });
+      const { store } = made();
+      const [ref] = await chain(store, [1], null, { andThen });
+      const savepoints = ["a", "b"].map((name) => ({ ...(ref as CheckpointRef), name, requestId: "q" }));
+      const [found] = await listCheckpoints(store, head({ completed: ref ?? null, savepoints }));
+      expect(found).toMatchObject({ kind: "savepoint", names: ["a", "b"] });
+    },
+  );
 
   it("where each shard of each source stands", async () => {
     const open = (position: Position): ShardEntry["at"] => ({ kind: "open", position });

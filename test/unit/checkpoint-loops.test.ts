@@ -11,6 +11,7 @@ import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryFunctions } from "../../lib/testing/memory/functions.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
+import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { desired, version } from "./checkpoint-samples.js";
@@ -55,10 +56,17 @@ function dying(message: string) {
     blobs,
     log: stream.log,
     files: memoryFiles().files,
+    objects: memoryObjects().objects,
     tables: memoryTables().tables,
     functions: functions.functions,
   };
-  const names = { stream: (name: string) => name, table: (name: string) => name, file: (name: string) => name };
+  const names = {
+    stream: (name: string) => name,
+    table: (name: string) => name,
+    file: (name: string) => name,
+    bucket: (name: string) => name,
+    database: (name: string) => name,
+  };
   const deployment: Deployment = {
     world,
     plan: counting.plan,

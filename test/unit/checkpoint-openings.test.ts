@@ -67,7 +67,7 @@ describe("requests", () => {
     ["R4 no request at all", facts({ desired: desired({ request: null }) }), nothing],
     [
       "R4 a savepoint opens nothing",
-      facts({ desired: desired({ request: request({ id: "r2", kind: "savepoint" }) }) }),
+      facts({ desired: desired({ savepoint: { id: "r2", name: "s" } }), progress: new Map() }),
       nothing,
     ],
     [

@@ -46,6 +46,8 @@ export const record = (over: Partial<GenerationRecord> = {}): GenerationRecord =
   origin: null,
   fingerprint: sha256("plan"),
   functionVersion: version,
+  deployment: 1,
+  fallback: null,
   library: "0.1.0",
   stages: [{ name: "main", tasks: 1, operators: ["count"] }],
   shards: {},
@@ -76,8 +78,10 @@ export const head = (over: Partial<Head> = {}): Head => ({
   status: "running",
   consecutiveAborts: 0,
   left: [],
+  deploying: false,
   floor: checkpointId(0),
   savepoints: [],
+  asked: null,
   failures: [],
   ...over,
 });
@@ -95,8 +99,11 @@ export const desired = (over: Partial<Desired> = {}): Desired => ({
   format: 1,
   state: "running",
   code: { deployment: 1, functionVersion: version, fingerprint: sha256("plan") },
+  deployedAt: null,
   rejected: [],
+  rejection: null,
   request: request(),
+  savepoint: null,
   ...over,
 });
 

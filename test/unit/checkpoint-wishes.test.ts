@@ -11,8 +11,11 @@ const first = {
   format: 1,
   state: "running",
   code: { deployment: 1, ...code("7") },
+  deployedAt: null,
   rejected: [],
+  rejection: null,
   request: { id: "a", kind: "restart", from: null, sinks: {}, dropped: [] },
+  savepoint: null,
 };
 const lost: readonly (readonly [string, readonly Fate[]])[] = [
   ["the answer comes", []],

@@ -197,6 +197,7 @@ describe("the table of checkpoints", () => {
     id: 9,
     generation: 2,
     kind: "checkpoint",
+    names: [],
     triggeredAt: "2026-03-01T12:34:56.789Z",
     completedAt: "2026-03-01T12:34:57.000Z",
     durationMillis: 211,

@@ -85,7 +85,16 @@ it("a world is made without a call: adapters of the clients that are given, and 
     credentials: { accessKeyId: "test", secretAccessKey: "test" },
   });
   const world = awsWorld(environment, clients);
-  expect(Object.keys(world).toSorted()).toEqual(["blobs", "clock", "files", "functions", "log", "registers", "tables"]);
+  expect(Object.keys(world).toSorted()).toEqual([
+    "blobs",
+    "clock",
+    "files",
+    "functions",
+    "log",
+    "objects",
+    "registers",
+    "tables",
+  ]);
   expect(world.clock).toBe(systemClock);
   clients.destroy();
 });

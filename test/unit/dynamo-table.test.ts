@@ -7,7 +7,7 @@ import { checkpointId, generation } from "../../lib/model/ids.js";
 import { encodeVersion, versionAttribute } from "../../lib/model/versions.js";
 import type { HeldWrite, HeldWriter } from "../../lib/pipeline/sink.js";
 import { type AttributeType, itemBytesMax, type TableItem, type Tables } from "../../lib/ports/tables.js";
-import { openWriter } from "../../lib/runtime/open-parts.js";
+import { openWriter } from "../../lib/runtime/writers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { head, incarnation, ref, task0 } from "./checkpoint-samples.js";
 import { sinkResources } from "./sink-samples.js";

@@ -4,7 +4,7 @@ import { checkpointId, generation } from "../../lib/model/ids.js";
 import { encodeVersion } from "../../lib/model/versions.js";
 import type { EagerSink, EagerWriter, VersionedRow } from "../../lib/pipeline/sink.js";
 import { EagerOutput } from "../../lib/runtime/eager-output.js";
-import { openWriter } from "../../lib/runtime/open-parts.js";
+import { openWriter } from "../../lib/runtime/writers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { incarnation, task0 } from "./checkpoint-samples.js";
 import { quickClock } from "./checkpoint-worlds.js";
@@ -70,6 +70,7 @@ function output(made: EagerSink<never> = eager()) {
   const writer: EagerWriter = {
     target: "t",
     check: async () => undefined,
+    close: async () => undefined,
     put: (rows) =>
       new Promise<void>((resolve, reject) => {
         puts.push(rows);

@@ -1,7 +1,10 @@
 import { storedExchange } from "../../lib/checkpoint/exchange.js";
-import { checkpointId } from "../../lib/model/ids.js";
+import { checkpointId, type Generation } from "../../lib/model/ids.js";
+import type { Clock } from "../../lib/ports/clock.js";
+import type { Exchange } from "../../lib/ports/exchange.js";
 import type { EdgeInput } from "../../lib/runtime/edge-input.js";
 import { SliceReader } from "../../lib/runtime/frame-reader.js";
+import { LaneNews } from "../../lib/runtime/lane-news.js";
 import type { RecordView } from "../../lib/runtime/record-view.js";
 import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
@@ -35,4 +38,16 @@ export function takeRead(input: EdgeInput, epochMax = Number.POSITIVE_INFINITY):
     }
   }
   return taken;
+}
+
+const never = new AbortController().signal;
+
+/** What a session does for an edge: looks at what is there, and asks what is there by now. */
+export function pumping(input: EdgeInput, exchange: Exchange, clock: Clock, generation: Generation) {
+  const news = new LaneNews(exchange, clock, { incarnation, generation });
+  return (): readonly Promise<void>[] => {
+    const looks = input.pump();
+    const asked = news.ask([input], never);
+    return asked === null ? looks : [...looks, asked];
+  };
 }

@@ -88,6 +88,33 @@ describe("frames in bucket and table", () => {
     await expect(world.exchange.put(lane, frameOf(1, ["b"]))).rejects.toEqual(refused);
   });
 
+  it("E5 what was told late, or by the session before, takes nothing back", async () => {
+    const sender = { incarnation: lane.incarnation, generation: lane.generation, producer: lane.producer };
+    const fates: readonly Fate[] = [
+      "answered",
+      "unanswered",
+      { after: 3 },
+      "answered",
+      "own conflict",
+      "lost",
+      "answered",
+    ];
+    const world = opened(fates);
+    const told = async () => Object.fromEntries(await world.exchange.news(sender));
+    await world.exchange.tell(sender, { a: 1 });
+    await world.exchange.tell(sender, { a: 2 });
+    expect(await told()).toEqual({ 7: { a: 2 } });
+    await world.exchange.tell(sender, { a: 3 });
+    await world.exchange.tell(sender, { a: 4, b: 1 });
+    expect(await told()).toEqual({ 7: { a: 4, b: 1 } });
+    const successor = storedExchange(world.store);
+    await successor.tell(sender, { a: 5, b: 1 });
+    await world.settle();
+    expect(await told()).toEqual({ 7: { a: 5, b: 1 } });
+    await successor.tell(sender, { a: 6, b: 2 });
+    expect(await told()).toEqual({ 7: { a: 6, b: 2 } });
+  });
+
   it("a frame whose index is not that of its bytes does not leave", async () => {
     const world = opened();
     const { slices, ...frame } = frameOf(1, manyKeys, 2);
@@ -205,6 +232,8 @@ describe("names of frames and notes", () => {
         n,
       });
       expect(names.parseItemName(incarnation, names.noteName(of, n))).toEqual({ kind: "note", ...about, n });
+      expect(names.parseItemName(incarnation, names.newsName(of))).toEqual({ kind: "news", generation: of.generation });
+      expect(names.newsName(of).startsWith(names.itemPrefixes(incarnation).news)).toBe(true);
       expect(names.noteName(of, n).startsWith(names.itemPrefixes(incarnation).note)).toBe(true);
     }
   });

@@ -5,7 +5,7 @@ import type { Json } from "../../lib/model/canonical-json.js";
 import type { CommitPermit } from "../../lib/model/checkpoints.js";
 import type { TwoPhaseWriter } from "../../lib/pipeline/sink.js";
 import type { Files } from "../../lib/ports/files.js";
-import { openWriter } from "../../lib/runtime/open-parts.js";
+import { openWriter } from "../../lib/runtime/writers.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { head, ref } from "./checkpoint-samples.js";
 import { sinkResources } from "./sink-samples.js";

@@ -26,7 +26,7 @@ import { checkpointId, generation, millis, sessionId, taskId } from "../../lib/m
 import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import { randomOf } from "../../lib/testing/seeded/random.js";
-import { ack, head, held, incarnation, lease, manifest, now, record, ref } from "./checkpoint-samples.js";
+import { ack, head, held, incarnation, lease, manifest, now, pending, record, ref } from "./checkpoint-samples.js";
 import { edge, frameOf } from "./garbage-channels.js";
 
 const g = generation;
@@ -281,7 +281,7 @@ describe("G2 collecting in the current generation", () => {
   it("G2 E3 a savepoint keeps what was on its way, and not what came later", async () => {
     const world = await grown(9);
     const kept = await world.complete(2, acksOf([4, 3], [open(3, 4), open(5, 2)]));
-    await world.move({ savepoints: [{ ...kept, name: "s" }] });
+    await world.move({ savepoints: [{ ...kept, name: "s", requestId: "q" }] });
     await world.complete(3, acksOf([8, 8], [open(8, 9), open(9, 9)]));
     await world.collect();
     expect([0, 1].map(world.notes)).toEqual([
@@ -308,6 +308,19 @@ describe("G2 collecting in the current generation", () => {
       if (key.name.startsWith("ack/") && key.name.endsWith(consumer1)) await other.registers.registers.remove(key);
     await other.collect();
     expect(other.notes(0)).toHaveLength(6);
+  });
+
+  it("G2 E3 nothing that a checkpoint names which completes between the reading of the head and that of the acks", async () => {
+    const world = await grown(9);
+    await world.complete(2, acksOf([3, 3], [open(3, 3), open(3, 3)]));
+    await world.move({ pending: pending({ checkpointId: id(3) }), nextCheckpointId: id(4) });
+    // By the time at which its acks are listed it is complete, and the next one is under way: one of its consumers has acked both.
+    for (const one of acksOf([8, 8], [open(5, 5), open(6, 6)], { checkpointId: id(3) }))
+      await writeAck(world.store, incarnation, one);
+    for (const one of acksOf([9, 9], [open(9, 9), open(9, 9)], { checkpointId: id(4) }))
+      await writeAck(world.store, incarnation, one);
+    await world.collect();
+    expect(world.notes(0)).toEqual([3, 5, 6, 7, 8, 9]);
   });
 
   it("G2 reads hardly more notes than go, and lists none of the frames", async () => {

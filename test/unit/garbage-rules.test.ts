@@ -190,6 +190,7 @@ describe("when there is something to collect", () => {
     at: ago(10_000),
     completed: id(20),
     seen: [{ generation: g(1), floor: id(11), at: ago(2 * staleMillis) }],
+    savepoints: [],
     more: false,
     ...over,
   });
@@ -197,6 +198,13 @@ describe("when there is something to collect", () => {
   it.each([
     ["never collected, and nothing complete", head({ completed: null }), null, false],
     ["never collected", head(), null, true],
+    ["a savepoint was deleted", at(20), was({ savepoints: [ref(3).sha256] }), true],
+    [
+      "a savepoint is still there",
+      at(20, { savepoints: [{ ...ref(3), name: "s", requestId: "q" }] }),
+      was({ savepoints: [ref(3).sha256] }),
+      false,
+    ],
     ["of another incarnation", at(20), was({ incarnation: "f".repeat(12) }), true],
     ["nothing new", at(20), was(), false],
     ["two new ones of ten", at(22), was(), false],

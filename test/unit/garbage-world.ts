@@ -300,7 +300,10 @@ export function garbageWorld(
     const head = (await read()).value;
     const id = head.nextCheckpointId;
     commit(head);
-    const asked = pending({ checkpointId: id, savepoint: savepoint === null ? null : { name: savepoint } });
+    const asked = pending({
+      checkpointId: id,
+      savepoint: savepoint === null ? null : { name: savepoint, requestId: `r${id}` },
+    });
     if (!(await move((value) => (value.pending === null ? transitions.trigger(value, asked) : null)))) return;
     if (random.chance(0.1)) await leaveBehind();
     const acking = ends === "complete" ? lives : lives.filter(() => random.chance(0.5));
@@ -325,9 +328,7 @@ export function garbageWorld(
     if (random.chance(0.1)) await writeManifest(store, { ...made, triggeredAt: millis(made.triggeredAt - 1) });
     const won = await move((current) => {
       const next = transitions.complete(current, ref, millis(at), null);
-      return next === null || savepoint === null
-        ? next
-        : { ...next, savepoints: [...next.savepoints, { ...ref, name: savepoint }] };
+      return next;
     });
     if (!won) return;
     completed.push(ref);

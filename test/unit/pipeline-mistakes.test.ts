@@ -6,7 +6,13 @@ const sink: Sink<unknown> = {
   delivery: "held",
   config: {},
   keyOf: String,
-  open: () => ({ target: "t", check: async () => {}, validate: () => {}, apply: async () => {} }),
+  open: () => ({
+    target: "t",
+    check: async () => {},
+    close: async () => {},
+    validate: () => {},
+    apply: async () => {},
+  }),
 };
 const source = kinesisSource({ stream: "in", codec: text });
 

@@ -30,6 +30,7 @@ function memorySink<T>(table: string, keyOf: (row: T) => string): Sink<T> {
     open: (resources) => ({
       target: resources.bind("table", table),
       check: async () => {},
+      close: async () => {},
       validate: () => {},
       apply: async () => {},
     }),

@@ -8,13 +8,19 @@ const sink: Sink<unknown> = {
   delivery: "held",
   config: {},
   keyOf: String,
-  open: () => ({ target: "t", check: async () => {}, validate: () => {}, apply: async () => {} }),
+  open: () => ({
+    target: "t",
+    check: async () => {},
+    close: async () => {},
+    validate: () => {},
+    apply: async () => {},
+  }),
 };
 const eager: Sink<unknown> = {
   ...sink,
   delivery: "eager",
   keyFor: String,
-  open: () => ({ target: "t", check: async () => {}, put: async () => {} }),
+  open: () => ({ target: "t", check: async () => {}, close: async () => {}, put: async () => {} }),
 };
 const source = kinesisSource({ stream: "in", codec: text });
 

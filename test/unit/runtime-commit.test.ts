@@ -12,8 +12,8 @@ import type { HeldWrite, HeldWriter } from "../../lib/pipeline/sink.js";
 import { type CommitContext, commitCovered } from "../../lib/runtime/commit.js";
 import { decodeHeldRows, encodeHeldRows } from "../../lib/runtime/held-bodies.js";
 import type { HeldRow } from "../../lib/runtime/held-output.js";
-import { openWriter } from "../../lib/runtime/open-parts.js";
 import type { OpenedWriter } from "../../lib/runtime/outputs.js";
+import { openWriter } from "../../lib/runtime/writers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { head, incarnation, ref, task0 } from "./checkpoint-samples.js";
 import { memoryStore } from "./checkpoint-worlds.js";
@@ -44,6 +44,7 @@ function world() {
   const writer = (sink: string): HeldWriter => ({
     target: `now-${sink}`,
     check: async () => {},
+    close: async () => {},
     validate: () => {},
     async apply(target, writes, permit) {
       applied.push({ sink, target, writes });

@@ -17,9 +17,9 @@ import {
   readRange,
 } from "../../lib/runtime/cut.js";
 import { decodeHeldRows } from "../../lib/runtime/held-bodies.js";
-import { openWriter } from "../../lib/runtime/open-parts.js";
 import type { OpenedWriter } from "../../lib/runtime/outputs.js";
 import { readStart } from "../../lib/runtime/restore.js";
+import { openWriter } from "../../lib/runtime/writers.js";
 import { restoreInto } from "../../lib/state/snapshot-reader.js";
 import { createStateTable } from "../../lib/state/table.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
@@ -48,7 +48,13 @@ const at = {
   at: now,
 };
 
-const accepting: HeldWriter = { target: "acme-out", check: async () => {}, validate: () => {}, apply: async () => {} };
+const accepting: HeldWriter = {
+  target: "acme-out",
+  check: async () => {},
+  close: async () => {},
+  validate: () => {},
+  apply: async () => {},
+};
 const heldBy = (writer: HeldWriter): OpenedWriter => ({ delivery: "held", writer });
 const writers = new Map([["out", heldBy(accepting)]]);
 
@@ -242,7 +248,8 @@ describe("C1 an ack lists all that is not committed", () => {
     body: { kind: "object", key, size: 1, sha256: sha256(key) },
     records: 1,
   });
-  const cut: Cut = { ...at, state: null, held: [], sealed: [], written: Promise.resolve(), positions: { in: [] } };
+  const parts = { state: null, held: [], sealed: [], logs: [], written: Promise.resolve() };
+  const cut: Cut = { ...at, ...parts, positions: { in: [] } };
   const durable: Durable = { snapshot: { format: 1, base: null, deltas: [] }, prepared: [], bytes: 17 };
   const ackWith = async (count: number) => {
     const { store, bucket } = memoryStore();

@@ -6,6 +6,7 @@ import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryFunctions } from "../../lib/testing/memory/functions.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
+import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { virtualClock } from "./runtime-world.js";
@@ -23,6 +24,7 @@ function world() {
     blobs: bucket.blobs,
     log: log.log,
     files: memoryFiles().files,
+    objects: memoryObjects().objects,
     tables: memoryTables().tables,
     functions: memoryFunctions({ task: () => {}, supervisor: () => {} }).functions,
   };

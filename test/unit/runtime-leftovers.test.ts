@@ -16,6 +16,7 @@ import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryFunctions } from "../../lib/testing/memory/functions.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
+import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { desired, version } from "./checkpoint-samples.js";
@@ -133,11 +134,18 @@ function warm(options: PipelineOptions, { seed = 1, faults = 0, lifetime = 4 * m
       blobs: of.port(bucket.blobs, "blobs"),
       log: of.port(stream.log, "log"),
       files: of.port(memoryFiles().files, "files"),
+      objects: of.port(memoryObjects().objects, "objects"),
       tables: of.port(tables.tables, "tables"),
       functions: of.port(functions.functions, "functions"),
     },
     plan,
-    bindings: { stream: (name) => name, table: (name) => name, file: (name) => name },
+    bindings: {
+      stream: (name) => name,
+      table: (name) => name,
+      file: (name) => name,
+      bucket: (name) => name,
+      database: (name) => name,
+    },
     functionVersion: version,
     library: "0.1.0",
     log: () => undefined,

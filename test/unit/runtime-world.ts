@@ -13,6 +13,7 @@ import { memoryBlobs } from "../../lib/testing/memory/blobs.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
 import { memoryFunctions } from "../../lib/testing/memory/functions.js";
 import { memoryLog } from "../../lib/testing/memory/log.js";
+import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { desired, now, version } from "./checkpoint-samples.js";
@@ -95,7 +96,7 @@ function processOf(world: World): { readonly world: World; die(): void } {
         };
       },
     });
-  const { clock, registers, blobs, log, files, tables, functions } = world;
+  const { clock, registers, blobs, log, files, objects, tables, functions } = world;
   return {
     world: {
       clock: mortal(clock),
@@ -103,6 +104,7 @@ function processOf(world: World): { readonly world: World; die(): void } {
       blobs: mortal(blobs),
       log: mortal(log),
       files: mortal(files),
+      objects: mortal(objects),
       tables: mortal(tables),
       functions: mortal(functions),
     },
@@ -121,6 +123,7 @@ export function cloud(
   const clock = virtualClock();
   const stream = memoryLog(clock);
   const disk = memoryFiles();
+  const lake = memoryObjects();
   const tables = memoryTables();
   const bucket = memoryBlobs();
   const registers = memoryRegisters();
@@ -138,7 +141,7 @@ export function cloud(
         outcomes.push(one);
       });
     },
-    supervisor: (call) => void runSupervisor(deployment, call, { deadline: deadline() }).catch(() => undefined),
+    supervisor: (call) => void runSupervisor(codeOf(call.by), call, { deadline: deadline() }).catch(() => undefined),
   });
   const world: World = {
     clock,
@@ -146,6 +149,7 @@ export function cloud(
     blobs: far(bucket.blobs, clock, way),
     log: far(logs(stream.log, fileLog(disk.files)), clock, way),
     files: far(disk.files, clock, way),
+    objects: far(lake.objects, clock, way),
     tables: far(tables.tables, clock, way),
     functions: functions.functions,
   };
@@ -156,13 +160,27 @@ export function cloud(
     get plan() {
       return codes.get(latest) ?? made.plan;
     },
-    bindings: { stream: (name) => name, table: (name) => name, file: (name) => name },
+    bindings: {
+      stream: (name) => name,
+      table: (name) => name,
+      file: (name) => name,
+      bucket: (name) => name,
+      database: (name) => name,
+    },
     get functionVersion() {
       return latest;
     },
     library: "0.1.0",
     log: (event) => void logged.push(event),
   };
+  /** Of a version that was deployed before, as the functions of that version are. */
+  const codeOf = (by: string | undefined): Deployment => {
+    if (by === undefined) return releases.get(latest) ?? deployment;
+    const plan = codes.get(by);
+    if (plan === undefined) throw new Error(`there is no version ${by}`);
+    return { ...deployment, plan, functionVersion: by };
+  };
+  const releases = new Map<string, Deployment>();
   const deadline = (): Millis => millis(clock.now() + lifetime);
   const store = { pipeline: made.plan.graph.name, registers: registers.registers, blobs: bucket.blobs, clock };
   const head = async (): Promise<Head | null> => (await readHead(store))?.value ?? null;
@@ -171,6 +189,7 @@ export function cloud(
     store,
     stream: stream.control,
     disk,
+    lake,
     tables,
     outcomes,
     logged,
@@ -194,6 +213,14 @@ export function cloud(
       latest = `v${codes.size + 1}`;
       codes.set(latest, next.plan);
       return { code: { ...desired().code, deployment: codes.size, functionVersion: latest } };
+    },
+    /** A next version of the functions, whose supervisor brings itself into effect; what runs keeps its own (P4). */
+    release: (next: typeof made): string => {
+      latest = `v${codes.size + 1}`;
+      codes.set(latest, next.plan);
+      releases.set(latest, { ...deployment, plan: next.plan, functionVersion: latest, release: codes.size });
+      void functions.functions.callSupervisor({ pipeline: store.pipeline, report: null });
+      return latest;
     },
     /** All sessions die as they stand, and the failure destination says so. */
     crash: async () => {

@@ -1,5 +1,6 @@
 import type { SinkResources } from "../../lib/pipeline/sink.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
+import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { quickClock } from "./checkpoint-worlds.js";
 
@@ -7,6 +8,7 @@ import { quickClock } from "./checkpoint-worlds.js";
 export const sinkResources = (over: Partial<SinkResources> = {}): SinkResources => ({
   tables: memoryTables().tables,
   files: memoryFiles().files,
+  objects: memoryObjects().objects,
   clock: quickClock(),
   bind: (_kind, name) => `acme-${name}`,
   stage: { task: "out-task-", session: "out-task-session" },

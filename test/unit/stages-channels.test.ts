@@ -6,33 +6,48 @@ import { sha256 } from "../../lib/model/sha256.js";
 import type { Exchange } from "../../lib/ports/exchange.js";
 import { EdgeInput } from "../../lib/runtime/edge-input.js";
 import { EdgeOutput, frameMillis } from "../../lib/runtime/edge-output.js";
-import { incarnation, memoryExchange, place, takeRead } from "./edge-world.js";
+import { SentNews } from "../../lib/runtime/lane-news.js";
+import { incarnation, memoryExchange, place, pumping, takeRead } from "./edge-world.js";
 import type { virtualClock } from "./runtime-world.js";
 import { remembering, running } from "./stages-world.js";
-
-const never = new AbortController().signal;
 
 function world() {
   const { clock, exchange } = memoryExchange();
   const producing = (
     producer: number,
     from: { sent?: number; epoch?: number; generation?: number; through?: Exchange } = {},
-  ) =>
-    new EdgeOutput(from.through ?? exchange, clock, {
-      lane: { incarnation, generation: generation(from.generation ?? 1), edge: "sum", producer },
+  ) => {
+    const lane = { incarnation, generation: generation(from.generation ?? 1), edge: "sum", producer };
+    const through = from.through ?? exchange;
+    return new EdgeOutput(through, clock, new SentNews(through, lane), {
+      lane,
       consumers: [[0, 127]],
       session: sessionId("aa"),
       sent: from.sent ?? 0,
       epoch: checkpointId(from.epoch ?? 0),
     });
-  const consuming = (...ranges: readonly Partial<Range>[]) =>
-    new EdgeInput(exchange, clock, {
+  };
+  const consumingBy = (through: Exchange, ...ranges: readonly Partial<Range>[]) =>
+    new EdgeInput(through, {
       edge: "sum",
       incarnation,
       generation: generation(2),
       ranges: ranges.map((range): Range => ({ ...open, ...range })),
     });
-  return { clock, exchange, producing, consuming };
+  const consuming = (...ranges: readonly Partial<Range>[]) => consumingBy(exchange, ...ranges);
+  /** All that may be taken now, in the order in which it is. */
+  const takeAll = async (input: EdgeInput, epochMax?: number): Promise<readonly string[]> => {
+    const taken: string[] = [];
+    const pump = pumping(input, exchange, clock, generation(2));
+    for (let quiet = 0; quiet < 3; quiet++) {
+      await Promise.all(pump());
+      const now = takeRead(input, epochMax);
+      taken.push(...now);
+      if (now.length > 0) quiet = 0;
+    }
+    return taken;
+  };
+  return { clock, exchange, producing, consuming, consumingBy, takeAll };
 }
 const open: Range = { edge: "sum", generation: generation(2), producer: 0, from: 1, to: null, keyGroups: [0, 127] };
 
@@ -45,21 +60,9 @@ async function send(output: EdgeOutput, clock: ReturnType<typeof virtualClock>, 
   }
 }
 
-/** All that may be taken now, in the order in which it is. */
-async function takeAll(input: EdgeInput, epochMax?: number): Promise<readonly string[]> {
-  const taken: string[] = [];
-  for (let quiet = 0; quiet < 3; quiet++) {
-    await Promise.all(input.pump(never));
-    const now = takeRead(input, epochMax);
-    taken.push(...now);
-    if (now.length > 0) quiet = 0;
-  }
-  return taken;
-}
-
 describe("a lane", () => {
   it("E1 gives its frames in order, and goes on after a hand-over where it was", async () => {
-    const { clock, producing, consuming } = world();
+    const { clock, producing, consuming, takeAll } = world();
     const first = producing(0, { generation: 2 });
     await send(first, clock, "a", "b", "c");
     const input = consuming({});
@@ -74,7 +77,7 @@ describe("a lane", () => {
   });
 
   it("E1 what the cut ends is in frames before it, what comes after it in later ones", async () => {
-    const { clock, producing, consuming } = world();
+    const { clock, producing, consuming, takeAll } = world();
     const output = producing(0, { generation: 2 });
     output.add("before", 0, "before", place);
     const cut = output.cut(checkpointId(7), "no barrier");
@@ -98,7 +101,7 @@ describe("a lane", () => {
 
 describe("E2 ranges of earlier generations", () => {
   it("come first, those of all producers before any later one, and each for its key groups", async () => {
-    const { clock, producing, consuming } = world();
+    const { clock, producing, consuming, takeAll } = world();
     await send(producing(0, { generation: 1 }), clock, "old a", "old b");
     await send(producing(1, { generation: 1 }), clock, "old c");
     await send(producing(0, { generation: 2 }), clock, "new");
@@ -122,7 +125,7 @@ describe("E2 ranges of earlier generations", () => {
   it("P1 a frame that a checkpoint names and that is gone is corrupt, and is told by its place", async () => {
     const { consuming } = world();
     const input = consuming({ generation: generation(1), producer: 3, from: 5, to: 9 });
-    await expect(Promise.all(input.pump(never))).rejects.toMatchObject({
+    await expect(Promise.all(input.pump())).rejects.toMatchObject({
       kind: "corrupt",
       message: expect.stringContaining('edge "sum": frame 5 of producer 3 in generation 1 is gone'),
     });
@@ -131,7 +134,7 @@ describe("E2 ranges of earlier generations", () => {
 
 describe("B2 an aligned cut", () => {
   it("waits for the barrier of every producer, takes what came before it and nothing else, and leaves the channels empty", async () => {
-    const { clock, producing, consuming } = world();
+    const { clock, producing, consuming, takeAll } = world();
     const [one, two] = [producing(0, { generation: 2 }), producing(1, { generation: 2 })];
     await send(one, clock, "one");
     await send(two, clock, "two");
@@ -147,6 +150,74 @@ describe("B2 an aligned cut", () => {
     input.passBarriers(checkpointId(4));
     expect(input.ranges().map(({ from }) => from)).toEqual([3, 3]);
     expect(await takeAll(input, 4)).toEqual(["later"]);
+  });
+});
+
+describe("E5 news of lanes", () => {
+  it("are told once for all frames that were put meanwhile, and before the cut is durable", async () => {
+    const { clock, exchange, producing } = world();
+    const told: unknown[] = [];
+    const slow: Exchange = {
+      ...exchange,
+      async tell(sender, sent) {
+        told.push(sent);
+        await clock.sleep(5 * frameMillis);
+        await exchange.tell(sender, sent);
+      },
+    };
+    const output = producing(0, { generation: 2, through: slow });
+    for (const value of ["a", "b", "c", "d"]) {
+      output.add(value, 0, value, place);
+      await clock.sleep(frameMillis);
+      output.flushDue();
+    }
+    await output.cut(checkpointId(1), "no barrier").durable;
+    expect(told).toEqual([{ sum: 1 }, { sum: 4 }]);
+    const news = await exchange.news({ incarnation, generation: generation(2) });
+    expect([...news]).toEqual([[0, { sum: 4 }]]);
+  });
+
+  it("are all that is asked for while lanes are quiet: one request for all of them, ever more seldom", async () => {
+    const { clock, exchange, producing, consumingBy } = world();
+    const asked = { news: 0, notes: 0 };
+    const counted: Exchange = {
+      ...exchange,
+      news: (...from) => {
+        asked.news++;
+        return exchange.news(...from);
+      },
+      notes: (...range) => {
+        asked.notes++;
+        return exchange.notes(...range);
+      },
+    };
+    const outputs = [0, 1, 2, 3].map((producer) => producing(producer, { generation: 2 }));
+    const input = consumingBy(counted, ...outputs.map((_, producer) => ({ producer })));
+    const pump = pumping(input, counted, clock, generation(2));
+    const began = clock.now();
+    while (clock.now() < began + 60_000) await Promise.all(pump());
+    expect(asked.news).toBeGreaterThan(55);
+    expect(asked.news).toBeLessThan(70);
+    expect(asked.notes).toBe(0);
+    expect(input.isIdle).toBe(true);
+    for (const output of outputs.slice(2)) await send(output, clock, "late");
+    const sentAt = clock.now();
+    const taken: string[] = [];
+    while (taken.length < 2) {
+      await Promise.all(pump());
+      taken.push(...takeRead(input));
+    }
+    expect(taken).toEqual(["late", "late"]);
+    expect(clock.now() - sentAt).toBeLessThanOrEqual(1_000);
+  });
+
+  it("of a frame that is not there show that it was deleted", async () => {
+    const { exchange, consuming, takeAll } = world();
+    await exchange.tell({ incarnation, generation: generation(2), producer: 0 }, { sum: 3 });
+    await expect(takeAll(consuming({}))).rejects.toMatchObject({
+      kind: "corrupt",
+      message: expect.stringContaining('edge "sum": frame 1 of producer 0 in generation 2 is gone'),
+    });
   });
 });
 

@@ -89,6 +89,32 @@ it("E5 a frame is closed when it is full, however large the values are that one 
   expect(world.rows()).toEqual(new Map([["k0", [60]]]));
 });
 
+it("E5 answers of calls that come all at once fill no frame beyond its limit", async () => {
+  const widened = pipeline("p", { checkpoint: { interval: "1s" }, parallelism: 2 }, (flow) =>
+    flow
+      .from("numbers", source())
+      .mapAsync("widen", { concurrency: 60, timeout: "5s" }, async (record) => ({
+        ...record,
+        text: "x".repeat(3 * 1024 * 1024),
+      }))
+      .keyBy((record) => record.key)
+      .process("remember", {
+        state: { count: value(0) },
+        onRecord(_, { key, state }) {
+          state.count.update((n) => n + 1);
+          return { key, numbers: [state.count.get()] };
+        },
+      })
+      .to("keys", table),
+  );
+  const world = running(widened, { shards: 2 });
+  await world.wish();
+  world.put(60, 1);
+  const head = await world.until(() => world.rows().get("k0")?.[0] === 60, minutes(2));
+  expect(head?.failures).toEqual([]);
+  expect(world.rows()).toEqual(new Map([["k0", [60]]]));
+});
+
 it("K3 whether the input ends within another task's shard: an empty read with something behind it is followed", async () => {
   const clock = virtualClock();
   const { log, control } = memoryLog(clock);

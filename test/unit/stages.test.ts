@@ -9,7 +9,13 @@ const sink: Sink<unknown> = {
   delivery: "held",
   config: {},
   keyOf: String,
-  open: () => ({ target: "t", check: async () => {}, validate: () => {}, apply: async () => {} }),
+  open: () => ({
+    target: "t",
+    check: async () => {},
+    close: async () => {},
+    validate: () => {},
+    apply: async () => {},
+  }),
 };
 const source = kinesisSource({ stream: "in", codec: text });
 type Lines = Stream<string, unknown>;

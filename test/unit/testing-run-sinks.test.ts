@@ -122,6 +122,7 @@ describe("runPipeline", () => {
       open: () => ({
         target: "memory",
         check: async () => undefined,
+        close: async () => undefined,
         validate: () => undefined,
         apply: async (_target, writes) => {
           for (const { key, row } of writes) written.set(key, row);

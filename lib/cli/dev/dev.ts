@@ -60,6 +60,7 @@ interface Stage {
 async function prepare(options: DevOptions, opened: (() => Promise<unknown>)[]): Promise<Stage> {
   const pipeline = await loadPipeline(options.file);
   checkSession(pipeline, options.sessionMillis);
+  warnOfShortSession(pipeline, options.sessionMillis);
   const config = await readConfig(pipeline.root);
   // Beside the start of the cloud, and behind the configuration, which is bundled too: whoever is done first ends esbuild's process.
   const bundling = bundleFunctions(pipeline.bundle);
@@ -85,6 +86,15 @@ function checkSession({ plan }: LoadedPipeline, sessionMillis: number): void {
   throw new StreamError(
     "invalid",
     `--session ${formatMillis(sessionMillis)} leaves no time for work: session.reserve of "${plan.graph.name}" is ${formatMillis(reserve)}; give a longer session or a smaller reserve`,
+  );
+}
+
+/** N1: every session within twice its reserve ends at the next cut. */
+function warnOfShortSession({ plan }: LoadedPipeline, sessionMillis: number): void {
+  const { reserve } = plan.settings;
+  if (sessionMillis > 2 * reserve) return;
+  process.stderr.write(
+    `tidemark: --session ${formatMillis(sessionMillis)} is not longer than twice session.reserve (${formatMillis(reserve)}): all tasks hand over at each checkpoint, which costs time\n`,
   );
 }
 

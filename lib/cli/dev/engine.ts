@@ -64,7 +64,7 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   const { supervisor, task } = target.environment.functions;
   runner.send({ functionName: supervisor, payload: {} });
   runner.every(superviseMillis, supervisor, {});
-  const run = runOf(store, request);
+  const run = runOf(store, version);
   return {
     look: () => look(store, run),
     kill: () => runner.kill({ functionName: task, random: Math.random }),
@@ -111,15 +111,18 @@ interface Run {
   readonly tasks: readonly TaskId[];
 }
 
-/** Whose run it is: a generation's record names the request that it was opened for, and its tasks. Read once a generation. */
-function runOf(store: CheckpointStore, request: string): (head: Head) => Promise<Run> {
+/**
+ * Whose run it is: a generation's record names the version of the code, which is this start's own, and its tasks. Read once a
+ * generation. So a start from another checkpoint, asked for meanwhile, goes on here.
+ */
+function runOf(store: CheckpointStore, version: string): (head: Head) => Promise<Run> {
   let record = "";
   let run: Run = { kind: "starting", tasks: [] };
   return async (head) => {
     if (head.generationRecord === record) return run;
     const found = await readGenerationRecord(store, head);
     record = head.generationRecord;
-    run = { kind: kindOf(run.kind, found.requestId === request), tasks: tasksOf(found) };
+    run = { kind: kindOf(run.kind, found.functionVersion === version), tasks: tasksOf(found) };
     return run;
   };
 }

@@ -5,6 +5,7 @@ import { logs } from "../../connectors/logs.js";
 import { nodeFiles } from "../../connectors/node-files.js";
 import { provisioner, registersKey } from "../../connectors/provision.js";
 import { s3Blobs } from "../../connectors/s3-blobs.js";
+import { s3Objects } from "../../connectors/s3-objects.js";
 import { StreamError } from "../../model/errors.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { SinkResources } from "../../pipeline/sink.js";
@@ -30,6 +31,8 @@ export async function makeMissing(target: Target, plan: Plan): Promise<readonly 
     const stream = target.bindings.stream(source.config.stream);
     await note(`stream ${stream}`, make.stream(stream, Math.max(shardsMade, plan.settings.parallelism)));
   }
+  for (const bucket of bucketsOf(plan))
+    await note(`bucket ${target.bindings.bucket(bucket)}`, make.bucket(target.bindings.bucket(bucket)));
   for (const { table, key } of tablesOf(plan))
     await note(`table ${target.bindings.table(table)}`, make.table(target.bindings.table(table), key));
   return made;
@@ -103,8 +106,9 @@ async function absentBucket(target: Target): Promise<readonly string[]> {
 const resourcesOf = (target: Target): SinkResources => ({
   tables: dynamoTables(target.clients.dynamo),
   files: nodeFiles(),
+  objects: s3Objects(target.clients.s3),
   clock: systemClock,
-  bind: (kind, logical) => (kind === "table" ? target.bindings.table(logical) : target.bindings.file(logical)),
+  bind: (kind, logical) => target.bindings[kind](logical),
   stage: { task: "look-", session: "look-" },
 });
 
@@ -122,13 +126,15 @@ async function absentTables(target: Target, plan: Plan): Promise<readonly string
 async function checkSinks(target: Target, plan: Plan): Promise<void> {
   const resources = resourcesOf(target);
   for (const [name, sink] of plan.sinks) {
-    await sink
-      .open(resources)
-      .check()
-      .catch((error: unknown) => {
-        if (!(error instanceof StreamError)) throw error;
-        throw new StreamError(error.kind, `sink "${name}": ${error.message}`, { cause: error });
-      });
+    const writer = sink.open(resources);
+    try {
+      await writer.check();
+    } catch (error) {
+      if (!(error instanceof StreamError)) throw error;
+      throw new StreamError(error.kind, `sink "${name}": ${error.message}`, { cause: error });
+    } finally {
+      await writer.close();
+    }
   }
 }
 
@@ -141,3 +147,9 @@ const tablesOf = (plan: Plan): readonly SinkTable[] =>
   [...plan.sinks.values()]
     .filter((sink) => sink.kind === "dynamo-table")
     .map((sink) => sink.config as unknown as SinkTable);
+
+/** Logical names: of the buckets that sinks write files to. */
+const bucketsOf = (plan: Plan): readonly string[] =>
+  [...plan.sinks.values()].flatMap(({ kind, config }) =>
+    kind === "s3-files" ? [(config as { readonly bucket: string }).bucket] : [],
+  );

@@ -10,6 +10,9 @@ const sessionMemoryMb = 1_024;
 const windowBytes = 16 * 1024 * 1024;
 const prefaceStart = "PRI";
 
+/** What a client may tell this cloud from another by: the header "server" of its answers. */
+const serverName = "tidemark-cloud";
+
 export type Handle = (request: IncomingMessage, response: ServerResponse) => void;
 
 export interface OpenPort {
@@ -24,15 +27,19 @@ export interface OpenPort {
  * @throws StreamError `invalid` when the port is taken.
  */
 export async function openPort(port: number, handle: Handle): Promise<OpenPort> {
+  const named: Handle = (request, response) => {
+    response.setHeader("server", serverName);
+    handle(request, response);
+  };
   const http1 = createServer(
     { keepAliveTimeout: keepAliveMs, headersTimeout: keepAliveMs + 1_000, requestTimeout: 0 },
-    handle,
+    named,
   );
   const http2 = createHttp2Server({ maxSessionMemory: sessionMemoryMb, settings: { initialWindowSize: windowBytes } });
   http2.on("session", (session) => session.setLocalWindowSize(windowBytes));
   http2.on("sessionError", () => undefined);
   // The compatibility objects of HTTP/2 have what the handlers use of HTTP/1's.
-  http2.on("request", handle as never);
+  http2.on("request", named as never);
   const sockets = new Set<Socket>();
   const server = createNetServer((socket) => {
     sockets.add(socket);

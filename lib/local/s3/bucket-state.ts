@@ -13,6 +13,7 @@ export type Change =
   | { readonly kind: "created"; readonly bucket: BucketInfo }
   | { readonly kind: "put"; readonly key: string; readonly object: StoredObject }
   | { readonly kind: "deleted"; readonly key: string }
+  | { readonly kind: "lifecycle"; readonly rules: string | null }
   | { readonly kind: "tagged"; readonly key: string; readonly tags: Tags }
   | { readonly kind: "began"; readonly upload: Upload }
   | { readonly kind: "part"; readonly upload: string; readonly number: number; readonly part: Part }
@@ -21,13 +22,15 @@ export type Change =
 
 export interface BucketState {
   info: BucketInfo | null;
+  /** Rules, as XML. null: the bucket has none. */
+  lifecycle: string | null;
   readonly objects: Map<string, StoredObject>;
   readonly keys: SortedKeys;
   readonly uploads: Map<string, OpenUpload>;
 }
 
 export function emptyState(): BucketState {
-  return { info: null, objects: new Map(), keys: new SortedKeys(), uploads: new Map() };
+  return { info: null, lifecycle: null, objects: new Map(), keys: new SortedKeys(), uploads: new Map() };
 }
 
 /** Makes a change and says which content files nothing names any more. The same for a live change and for one read back at start. */
@@ -40,6 +43,9 @@ export function applyChange(state: BucketState, change: Change): readonly string
       return putObject(state, change.key, change.object);
     case "deleted":
       return deleteObject(state, change.key);
+    case "lifecycle":
+      state.lifecycle = change.rules;
+      return [];
     case "tagged": {
       const object = state.objects.get(change.key);
       if (object) state.objects.set(change.key, { ...object, tags: change.tags });
@@ -68,6 +74,7 @@ export function applyChange(state: BucketState, change: Change): readonly string
 /** The shortest journal that gives this state. */
 export function* changesOf(state: BucketState): Generator<Change> {
   if (state.info) yield { kind: "created", bucket: state.info };
+  if (state.lifecycle !== null) yield { kind: "lifecycle", rules: state.lifecycle };
   for (const [key, object] of state.objects) yield { kind: "put", key, object };
   for (const { upload, parts } of state.uploads.values()) {
     yield { kind: "began", upload };

@@ -61,6 +61,10 @@ export class Bucket {
     return this.#state.info;
   }
 
+  get lifecycle(): string | null {
+    return this.#state.lifecycle;
+  }
+
   get isEmpty(): boolean {
     return this.#state.objects.size === 0;
   }

@@ -10,6 +10,7 @@ import {
 import { completeMultipartUpload } from "./complete-upload.js";
 import { copyObject } from "./copy-object.js";
 import { deleteObjects } from "./delete-objects.js";
+import { deleteBucketLifecycle, getBucketLifecycle, putBucketLifecycle } from "./lifecycle.js";
 import { listObjectsV1, listObjectsV2 } from "./list-objects.js";
 import { listMultipartUploads, listParts } from "./list-uploads.js";
 import { deleteObjectTagging, getObjectTagging, putObjectTagging } from "./object-tagging.js";
@@ -36,6 +37,9 @@ const onBucket: Readonly<Record<string, Operation>> = {
   "GET location": getBucketLocation,
   "GET versioning": getBucketVersioning,
   "GET uploads": listMultipartUploads,
+  "GET lifecycle": getBucketLifecycle,
+  "PUT lifecycle": putBucketLifecycle,
+  "DELETE lifecycle": deleteBucketLifecycle,
   "POST delete": deleteObjects,
 };
 
@@ -57,7 +61,7 @@ const onObject: Readonly<Record<string, Operation>> = {
 };
 
 /** Query parameters that choose the operation. */
-const selectors = ["list-type", "location", "versioning", "uploads", "delete", "tagging", "uploadId"];
+const selectors = ["list-type", "location", "versioning", "lifecycle", "uploads", "delete", "tagging", "uploadId"];
 
 /** Query parameters that may be empty and choose nothing. Any other empty one names a sub-resource that is not there (`?acl`, `?policy`). */
 const neutral =

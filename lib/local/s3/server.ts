@@ -15,7 +15,7 @@ export interface S3 {
 
 /**
  * An S3 for local development: buckets, objects, listings, multipart uploads, copies, tags, conditional reads and writes, checksums.
- * Signatures are not checked, so any credentials and presigned URLs do. Versions, policies and lifecycle rules are not there.
+ * Signatures are not checked, so any credentials and presigned URLs do. Versions and policies are not there; lifecycle rules are kept, and nothing is done by them.
  *
  * An acknowledged write is on the disk and outlives the end of the process (not the loss of power: nothing is fsynced). A folder belongs to
  * one process at a time.

@@ -31,6 +31,7 @@ export function exchangeConformance(test: Test, open: () => Promise<OpenExchange
   frames(it);
   notes(it);
   repetitions(it);
+  news(it);
   losses(it);
 }
 
@@ -189,6 +190,34 @@ function repetitions(it: It): void {
     }
     const note = await only(exchange, 1);
     assert.deepEqual([note.epoch, note.session, await textsOf(exchange, note)], [4, "s1", ["the first"]]);
+  });
+}
+
+function news(it: It): void {
+  const { incarnation, generation: of } = lane;
+  const toldBy = async (exchange: Exchange) => Object.fromEntries(await exchange.news({ incarnation, generation: of }));
+
+  it("E5 what each task has told is read at once, and that of other generations and incarnations is not", async ({
+    exchange,
+  }) => {
+    assert.deepEqual(await toldBy(exchange), {});
+    await exchange.tell({ incarnation, generation: of, producer: 7 }, { totals: 1 });
+    await exchange.tell({ incarnation, generation: of, producer: 12 }, { "totals-2": 4, totals: 9 });
+    await exchange.tell({ incarnation, generation: generation(4), producer: 7 }, { totals: 5 });
+    await exchange.tell({ incarnation: "ba9876543210", generation: of, producer: 7 }, { totals: 6 });
+    assert.deepEqual(await toldBy(exchange), { 7: { totals: 1 }, 12: { "totals-2": 4, totals: 9 } });
+    await exchange.tell({ incarnation, generation: of, producer: 7 }, { totals: 2, "totals-2": 1 });
+    assert.deepEqual(await toldBy(exchange), { 7: { totals: 2, "totals-2": 1 }, 12: { "totals-2": 4, totals: 9 } });
+  });
+
+  it("E5 what is told again, and at the same time, takes nothing back", async ({ exchange }) => {
+    const sender = { incarnation, generation: of, producer: 7 };
+    await exchange.tell(sender, { totals: 2, "totals-2": 3 });
+    await Promise.all([
+      exchange.tell(sender, { totals: 2, "totals-2": 3 }),
+      exchange.tell(sender, { totals: 2, "totals-2": 3 }),
+    ]);
+    assert.deepEqual(await toldBy(exchange), { 7: { totals: 2, "totals-2": 3 } });
   });
 }
 

@@ -1,12 +1,15 @@
 import assert from "node:assert/strict";
+import { invariant } from "../../model/errors.js";
 import { deletedKey } from "../../pipeline/deletion.js";
-import type { EagerSink, HeldSink, HeldWrite, SinkResources } from "../../pipeline/sink.js";
+import type { EagerSink, HeldSink, HeldWrite, Sink, SinkResources } from "../../pipeline/sink.js";
+import { type Random, randomOf } from "../seeded/random.js";
+import type { Losses } from "./sink-losses.js";
 import { permitFor, type WriteOf, writeOf } from "./sink-permits.js";
 import type { Test, Without } from "./suite.js";
 
 /** A sink over a target that nobody else uses, and that is empty, for each test. */
 export interface OpenKeyedSink {
-  readonly sink: HeldSink<never> | EagerSink<never>;
+  readonly sink: Sink<never>;
   readonly resources: SinkResources;
   /** A row that the sink takes; rows with one key differ in their content. */
   row(key: string, content: number): unknown;
@@ -14,9 +17,12 @@ export interface OpenKeyedSink {
   deletion(key: string): unknown;
   /** What a reader of the target sees, as `row` made it, in any order. */
   seen(): Promise<readonly unknown[]>;
+  /** How calls of the sink to its target are lost: {@link lossyResources} for one that writes by ports, else {@link lossyWay}. Without it none are. */
+  readonly losses?: Losses;
 }
 
-interface Case extends OpenKeyedSink {
+interface Case extends Omit<OpenKeyedSink, "sink"> {
+  readonly sink: HeldSink<never> | EagerSink<never>;
   /** Writes as a session does that has seen checkpoint 9 complete: one that a session before it may have made already. */
   apply(...writes: readonly HeldWrite[]): Promise<void>;
   write(key: string, content: number, of: Omit<WriteOf, "key" | "row" | "change">): HeldWrite;
@@ -35,24 +41,31 @@ type It = (name: string, run: (given: Case) => Promise<void>) => void;
 export function keyedSinkConformance(
   test: Test,
   open: () => Promise<OpenKeyedSink>,
-  without: Without<"deletions"> = {},
+  without: Without<"deletions" | "strangers"> = {},
 ): void {
   const it: It = (name, run) => test(name, async () => run(caseOf(await open())));
   repeats(it);
   orders(it);
-  strangers(it);
+  covered(it);
+  if (without.strangers === undefined) strangers(it);
+  for (const seed of seeds) history(it, seed);
   if (without.deletions === undefined) deletions(it);
 }
 
 function caseOf(opened: OpenKeyedSink): Case {
   const { sink, resources } = opened;
+  invariant(sink.delivery === "held" || sink.delivery === "eager", "the sink is one of rows by key");
   const keyOf = (row: unknown) => sink.keyOf(row as never);
   return {
     ...opened,
+    sink,
     async apply(...writes) {
-      if (sink.delivery === "eager") return sink.open(resources).put(writes);
+      if (sink.delivery === "eager") {
+        const writer = sink.open(resources);
+        return writer.put(writes).finally(() => writer.close());
+      }
       const writer = sink.open(resources);
-      return writer.apply(writer.target, writes, permitFor(9));
+      return writer.apply(writer.target, writes, permitFor(9)).finally(() => writer.close());
     },
     write(key, content, of) {
       const row = opened.row(key, content);
@@ -132,7 +145,9 @@ function strangers(it: It): void {
     await assert.rejects(apply(write("a", 2, { checkpoint: 2 })), { name: "StreamError", kind: "invalid" });
     await assertSeen(row("a", 1));
   });
+}
 
+function covered(it: It): void {
   it("C2 writes nothing that no complete checkpoint covers", async (given) => {
     const { sink, apply, write, assertSeen } = given;
     // What is eager is written before the checkpoint: that is what the word says.
@@ -165,3 +180,41 @@ const permutations = <T>(items: readonly T[]): readonly (readonly T[])[] =>
   items.length < 2
     ? [items]
     : items.flatMap((first, at) => permutations(items.toSpliced(at, 1)).map((rest) => [first, ...rest]));
+
+const seeds = Array.from({ length: 8 }, (_, index) => index + 1);
+const stepsPerHistory = 20;
+
+/** Writes of three keys in the order of their versions; calls are lost, and what was written before is written again, by sessions old and new. */
+function history(it: It, seed: number): void {
+  it(`W1 R5 shows the newest row of each key after any history (seed ${seed})`, async (given) => {
+    const random = randomOf(`keyed sink ${seed}`);
+    const newest = new Map<string, number>();
+    const done: HeldWrite[] = [];
+    for (let step = 1; step <= stepsPerHistory; step++) {
+      const key = random.pick(["a", "b", "c"]);
+      const write = given.write(key, step, { checkpoint: Math.ceil(step / 3), seq: step });
+      newest.set(key, step);
+      await patiently(given, random, write, done);
+      done.push(write);
+      await given.assertSeen(...[...newest].map(([name, content]) => given.row(name, content)));
+    }
+    await given.losses?.arrive();
+    await given.assertSeen(...[...newest].map(([name, content]) => given.row(name, content)));
+  });
+}
+
+async function patiently(given: Case, random: Random, write: HeldWrite, done: readonly HeldWrite[]): Promise<void> {
+  for (let attempt = 1; ; attempt++) {
+    if (attempt < 10 && random.chance(0.4)) given.losses?.lose(random.pick(["request", "answer", "late"]));
+    const again = random.chance(0.5) ? done.slice(random.int(done.length + 1)).slice(0, 3) : [];
+    const zombie = given.apply(...again).catch(() => undefined);
+    try {
+      await given.apply(write);
+      return;
+    } catch (error) {
+      if (attempt === 10) throw error;
+    } finally {
+      await zombie;
+    }
+  }
+}

@@ -12,3 +12,15 @@ export async function collect<T>(items: AsyncIterable<T>): Promise<T[]> {
 
 export const bytesOf = (text: string): Uint8Array => new TextEncoder().encode(text);
 export const textOf = (bytes: Uint8Array): string => new TextDecoder().decode(bytes);
+
+/** As sessions do, one after the other: what fails is done again. */
+export async function patiently(call: () => Promise<void>): Promise<void> {
+  for (let attempt = 1; attempt < 10; attempt++) {
+    try {
+      return await call();
+    } catch {
+      // The next one tries again.
+    }
+  }
+  return call();
+}

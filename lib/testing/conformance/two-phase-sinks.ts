@@ -1,18 +1,23 @@
 import assert from "node:assert/strict";
 import type { Json } from "../../model/canonical-json.js";
-import type { SinkResources, TwoPhaseSink, TwoPhaseWriter } from "../../pipeline/sink.js";
+import { invariant } from "../../model/errors.js";
+import type { Sink, SinkResources, TwoPhaseWriter } from "../../pipeline/sink.js";
+import { type Random, randomOf } from "../seeded/random.js";
+import type { Losses } from "./sink-losses.js";
 import { permitFor } from "./sink-permits.js";
-import type { Test } from "./suite.js";
+import { patiently, type Test, type Without } from "./suite.js";
 
 /** A sink over a target that nobody else uses, and that is empty, for each test. */
 export interface OpenTwoPhaseSink {
-  readonly sink: TwoPhaseSink<never>;
+  readonly sink: Sink<never>;
   /** What a session of the task gets, of a generation: sessions differ in what is theirs alone (`stage`). */
   resources(session: string, generation: number): SinkResources;
   /** A row that the sink takes. */
   row(content: number): unknown;
-  /** What a reader of the target sees, as `row` made it, in the order of the names of what is shown. */
+  /** What a reader of the target sees, as `row` made it, in the order of the names of what is shown, or in that of the commits. */
   seen(): Promise<readonly unknown[]>;
+  /** How calls of the sink to its target are lost: {@link lossyResources} for one that writes by ports, else {@link lossyWay}. Without it none are. */
+  readonly losses?: Losses;
 }
 
 interface Case extends OpenTwoPhaseSink {
@@ -27,18 +32,37 @@ interface Case extends OpenTwoPhaseSink {
 type It = (name: string, run: (given: Case) => Promise<void>) => void;
 
 /** What every sink must do that stages rows and shows them by a second step. */
-export function twoPhaseSinkConformance(test: Test, open: () => Promise<OpenTwoPhaseSink>): void {
-  const it: It = (name, run) => test(name, async () => run(caseOf(await open())));
+export function twoPhaseSinkConformance(
+  test: Test,
+  open: () => Promise<OpenTwoPhaseSink>,
+  without: Without<"leftovers"> = {},
+): void {
+  const it: It = (name, run) =>
+    test(name, async () => {
+      const writers: TwoPhaseWriter[] = [];
+      try {
+        await run(caseOf(await open(), writers));
+      } finally {
+        for (const writer of writers) await writer.close();
+      }
+    });
   stages(it);
   takesBack(it);
   commits(it);
-  sweeps(it);
+  if (without.leftovers === undefined) sweeps(it);
+  for (const seed of seeds) history(it, seed);
 }
 
-function caseOf(opened: OpenTwoPhaseSink): Case {
+function caseOf(opened: OpenTwoPhaseSink, writers: TwoPhaseWriter[]): Case {
+  const { sink } = opened;
   return {
     ...opened,
-    writer: (session, generation = 2) => opened.sink.open(opened.resources(session, generation)),
+    writer(session, generation = 2) {
+      invariant(sink.delivery === "two-phase", "the sink is a two-phase one");
+      const writer = sink.open(opened.resources(session, generation));
+      writers.push(writer);
+      return writer;
+    },
     async staged(writer, checkpoint, ...contents) {
       for (const content of contents) writer.write(opened.row(content));
       const sealed = writer.seal(`checkpoint-${String(checkpoint).padStart(6, "0")}`);
@@ -148,18 +172,6 @@ function commits(it: It): void {
     await assertSeen(1);
   });
 
-  it("C4 is corrupt where neither the staged nor the shown is there", async ({
-    writer,
-    staged,
-    commit,
-    assertSeen,
-  }) => {
-    const prepared = await staged(writer("one"), 1, 1);
-    await writer("two").sweep([]);
-    await assert.rejects(commit(writer("two"), prepared), { name: "StreamError", kind: "corrupt" });
-    await assertSeen();
-  });
-
   it("C2 shows epochs one by one, those of a restored checkpoint under their own names", async (given) => {
     const { writer, staged, commit, assertSeen } = given;
     const one = writer("one");
@@ -173,6 +185,18 @@ function commits(it: It): void {
 }
 
 function sweeps(it: It): void {
+  it("C4 is corrupt where neither the staged nor the shown is there", async ({
+    writer,
+    staged,
+    commit,
+    assertSeen,
+  }) => {
+    const prepared = await staged(writer("one"), 1, 1);
+    await writer("two").sweep([]);
+    await assert.rejects(commit(writer("two"), prepared), { name: "StreamError", kind: "corrupt" });
+    await assertSeen();
+  });
+
   it("R6 removes what nobody refers to, and keeps what an ack lists", async (given) => {
     const { writer, staged, commit, assertSeen } = given;
     const one = writer("one");
@@ -213,4 +237,53 @@ function sweeps(it: It): void {
     await commit(next, await staged(next, 3, 3));
     await assertSeen(1, 3);
   });
+}
+
+const seeds = Array.from({ length: 8 }, (_, index) => index + 1);
+const stepsPerHistory = 15;
+
+/** A checkpoint for each step: sessions die before their ack and after it, calls are lost, zombies commit again what was committed. */
+function history(it: It, seed: number): void {
+  it(`C2 R5 shows the epochs that are complete, each once, after any history (seed ${seed})`, async (given) => {
+    const random = randomOf(`two-phase sink ${seed}`);
+    const committed: Json[] = [];
+    const contents: number[] = [];
+    let sessions = 1;
+    let [session, zombie] = [given.writer("1", 2), given.writer("0", 1)];
+    const restart = async (listed: readonly Json[]) => {
+      [zombie, session] = [session, given.writer(String(++sessions), 1 + sessions)];
+      await patiently(() => session.sweep(listed));
+    };
+    for (let step = 1; step <= stepsPerHistory; step++) {
+      const prepared = await prepare(given, session, random, step);
+      await given.assertSeen(...contents);
+      // It died before its ack: no checkpoint lists what it prepared.
+      if (prepared === null || random.chance(0.2)) {
+        await restart(committed);
+        continue;
+      }
+      if (random.chance(0.3)) await restart([...committed, prepared]);
+      const again = committed.length === 0 ? null : random.pick(committed);
+      if (again !== null && random.chance(0.5)) await given.commit(zombie, again).catch(() => undefined);
+      await patiently(async () => {
+        if (random.chance(0.4)) given.losses?.lose(random.pick(["request", "answer", "late"]));
+        await given.commit(session, prepared);
+      });
+      committed.push(prepared);
+      contents.push(step);
+      await given.assertSeen(...contents);
+    }
+    await given.losses?.arrive();
+    await given.assertSeen(...contents);
+  });
+}
+
+/** null: its session failed on the way. */
+async function prepare(given: Case, writer: TwoPhaseWriter, random: Random, step: number): Promise<Json | null> {
+  if (random.chance(0.2)) given.losses?.lose(random.pick(["request", "answer", "late"]));
+  try {
+    return await given.staged(writer, step, step);
+  } catch {
+    return null;
+  }
 }

@@ -15,6 +15,7 @@ const methods = {
   blobs: { put: "write", get: "read", list: "scan", remove: "write" },
   log: { describe: "read", shards: "read", cursor: "read", read: "read" },
   files: { stat: "read", read: "read", write: "write", sync: "write", move: "write", list: "read", remove: "write" },
+  objects: { size: "read", list: "scan", rules: "read", put: "write", copy: "write", remove: "write" },
   tables: { describe: "read", put: "write", read: "read", measure: "local" },
   functions: { invokeTask: "write", callSupervisor: "write" },
 } as const satisfies { readonly [S in Service]: { readonly [M in keyof World[S]]: MethodKind } };

@@ -1,6 +1,6 @@
 import { StreamError } from "../../model/errors.js";
 import type { Blobs } from "../../ports/blobs.js";
-import { byteOrder } from "./byte-order.js";
+import { SortedMap } from "./sorted-map.js";
 
 export interface MemoryBlobs {
   readonly blobs: Blobs;
@@ -21,9 +21,8 @@ export interface MemoryBlobs {
  * @example const { blobs } = memoryBlobs();
  */
 export function memoryBlobs(): MemoryBlobs {
-  const objects = new Map<string, Uint8Array>();
+  const objects = new SortedMap<Uint8Array>();
   const rewritten: string[] = [];
-  const inOrder = () => [...objects].sort(([a], [b]) => byteOrder(a, b));
   return {
     blobs: {
       async put(key, bytes) {
@@ -37,16 +36,15 @@ export function memoryBlobs(): MemoryBlobs {
         return range === undefined ? bytes.slice() : bytes.slice(range[0], range[0] + range[1]);
       },
       async *list(prefix) {
-        const found = inOrder().filter(([key]) => key.startsWith(prefix));
-        for (const [key, bytes] of found) yield { key, size: bytes.byteLength };
+        for (const [key, bytes] of objects.list(prefix)) yield { key, size: bytes.byteLength };
       },
       async remove(keys) {
         for (const key of keys) objects.delete(key);
       },
     },
-    all: () => new Map(inOrder().map(([key, bytes]) => [key, bytes.slice()])),
+    all: () => new Map(objects.list("").map(([key, bytes]) => [key, bytes.slice()])),
     has: (key) => objects.has(key),
-    keys: () => [...objects.keys()].sort(byteOrder),
+    keys: () => objects.names(),
     rewritten: () => [...rewritten],
     corrupt(key, offset) {
       const bytes = objects.get(key);

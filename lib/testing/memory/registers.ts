@@ -1,6 +1,13 @@
 import { StreamError } from "../../model/errors.js";
-import { type Register, type RegisterKey, type Registers, registerBytesMax } from "../../ports/registers.js";
+import {
+  type Register,
+  type RegisterKey,
+  type RegisterPage,
+  type Registers,
+  registerBytesMax,
+} from "../../ports/registers.js";
 import { byteOrder } from "./byte-order.js";
+import { SortedMap } from "./sorted-map.js";
 
 export interface MemoryRegisters {
   readonly registers: Registers;
@@ -14,18 +21,17 @@ export interface MemoryRegisters {
  * @example const { registers } = memoryRegisters();
  */
 export function memoryRegisters(): MemoryRegisters {
-  const groups = new Map<string, Map<string, Register>>();
-  const group = (name: string): Map<string, Register> => {
-    const found = groups.get(name) ?? new Map<string, Register>();
+  const groups = new Map<string, SortedMap<Register>>();
+  const group = (name: string): SortedMap<Register> => {
+    const found = groups.get(name) ?? new SortedMap<Register>();
     groups.set(name, found);
     return found;
   };
   const set = (key: RegisterKey, version: number, body: string) => group(key.group).set(key.name, { version, body });
   const current = (key: RegisterKey): Register | null => groups.get(key.group)?.get(key.name) ?? null;
-  const list = (name: string, { prefix = "", from = "" } = {}) =>
-    [...group(name)]
-      .filter(([key]) => key.startsWith(prefix) && (from === "" || byteOrder(key, from) >= 0))
-      .sort(([a], [b]) => byteOrder(a, b))
+  const list = (name: string, prefix: string, page?: RegisterPage) =>
+    group(name)
+      .list(prefix, page?.from, page?.limit)
       .map(([key, register]) => ({ name: key, register }));
 
   return {
@@ -42,7 +48,7 @@ export function memoryRegisters(): MemoryRegisters {
         checkBody(key, body);
         set(key, (current(key)?.version ?? 0) + 1, body);
       },
-      list: async (name, prefix, page) => list(name, { prefix, from: page?.from ?? "" }).slice(0, page?.limit),
+      list: async (name, prefix, page) => list(name, prefix, page),
       async remove(key) {
         group(key.group).delete(key.name);
       },
@@ -51,7 +57,7 @@ export function memoryRegisters(): MemoryRegisters {
       [...groups.keys()]
         .sort(byteOrder)
         .flatMap((name) =>
-          list(name).map((entry) => ({ key: { group: name, name: entry.name }, register: entry.register })),
+          list(name, "").map((entry) => ({ key: { group: name, name: entry.name }, register: entry.register })),
         ),
   };
 }

@@ -5,14 +5,14 @@ import { systemClock } from "../../ports/clock.js";
 const graceMillis = 1_000;
 
 /**
- * The calls of `mapAsync` are the user's, and may take real time: while one is under way virtual time stands still, or it would
+ * The calls of `mapAsync`, and those of a user's sinks, are the user's, and may take real time: while one is under way virtual time stands still, or it would
  * run into its time-out at once.
  */
 export class RealCalls {
   readonly #underWay = new Set<Promise<void>>();
 
   /** The plan, with calls that are seen here. */
-  watch(plan: Plan): Plan {
+  watchPlan(plan: Plan): Plan {
     const waiting = plan.graph.nodes.filter(({ kind }) => kind === "mapAsync").map(({ id }) => id);
     if (waiting.length === 0) return plan;
     const functions = new Map(plan.functions);
@@ -34,14 +34,17 @@ export class RealCalls {
     }
   }
 
+  watch<T>(answer: Promise<T>): Promise<T> {
+    const done = () => void this.#underWay.delete(seen);
+    const seen: Promise<void> = answer.then(done, done);
+    this.#underWay.add(seen);
+    return answer;
+  }
+
   #seen(call: UserFunction): UserFunction {
     return (...args: unknown[]) => {
       const answer: unknown = call(...args);
-      if (!(answer instanceof Promise)) return answer;
-      const done = () => void this.#underWay.delete(seen);
-      const seen: Promise<void> = answer.then(done, done);
-      this.#underWay.add(seen);
-      return answer;
+      return answer instanceof Promise ? this.watch(answer) : answer;
     };
   }
 }

@@ -30,7 +30,7 @@ export interface RunOptions<Ins> {
 export interface RunResult<Outs> {
   /**
    * By sink, what a reader sees at the end: of a table its items by their key, without those that are deleted, and without the
-   * attribute of ours; of files their lines, as values, in the order of the checkpoints.
+   * attribute of ours; of files their lines, as values, in the order of the checkpoints; of files in a bucket their rows.
    */
   readonly sinks: { readonly [N in keyof Outs]: readonly Exclude<Outs[N], Deletion<unknown>>[] };
   /** Records that were put aside (`onBadRecord: "quarantine"`), sorted as their sink is. */
@@ -69,7 +69,7 @@ export async function runPipeline<Ins, Outs>(
   const plan = boundedPlan(pipeline.plan, millis(startOfTime + lengthMillis), crashes);
   const cloud = new VirtualCloud(plan, random, { crashes, lengthMillis, faults: options.faults ?? {} });
   const seen = (options.seen ?? {}) as Seen;
-  makeTargets(plan, cloud.tables, seen);
+  makeTargets(plan, cloud, seen);
   const targets = { streams: cloud.log.control, files: cloud.files.files, timeline: cloud.scheduler };
   const partitionKeys = (options.partitionKeys ?? {}) as AnyPartitionKeys;
   await feed(plan, input as AnyInput, targets, random.fork("input"), { shards, partitionKeys, lengthMillis });

@@ -4,9 +4,11 @@ import type { Plan } from "../../pipeline/plan.js";
 import type { AttributeType, TableItem } from "../../ports/tables.js";
 import { byteOrder } from "../memory/byte-order.js";
 import type { MemoryFiles } from "../memory/files.js";
+import type { MemoryObjects } from "../memory/objects.js";
 import type { KeySchema, MemoryTables } from "../memory/tables.js";
+import { type ObjectsConfig, objectRows } from "./object-rows.js";
 
-/** By sink: what a reader of it sees, for sinks that are neither tables nor files. */
+/** By sink: what a reader of it sees, for sinks that are neither tables nor files, here or in a bucket. */
 export type Seen = Readonly<Record<string, (() => readonly unknown[]) | undefined>>;
 
 /** What a table sink's config says (`dynamoTable`). */
@@ -24,13 +26,14 @@ interface FileConfig {
 /** Readers leave out what has it: a tombstone (W4). */
 const deletedAttribute = "~deleted";
 
-/** A table for every sink that writes to one. @throws StreamError `invalid` where nobody could say what a reader sees */
-export function makeTargets(plan: Plan, tables: MemoryTables, seen: Seen): void {
+/** A table or bucket for every sink that writes to one. @throws StreamError `invalid` where nobody could say what a reader sees */
+export function makeTargets(plan: Plan, { tables, objects }: Omit<Targets, "files">, seen: Seen): void {
   for (const [name, { kind, config }] of plan.sinks) {
     if (kind === "dynamo-table") {
       const { table, key } = config as unknown as TableConfig;
       tables.createTable(table, key);
-    } else if (kind !== "file" && seen[name] === undefined) {
+    } else if (kind === "s3-files") objects.createBucket((config as unknown as ObjectsConfig).bucket);
+    else if (kind !== "file" && seen[name] === undefined) {
       throw new StreamError(
         "invalid",
         `runPipeline(): sink "${name}" is of kind "${kind}", whose rows it cannot find; give { seen: { "${name}": () => rows } }`,
@@ -39,10 +42,17 @@ export function makeTargets(plan: Plan, tables: MemoryTables, seen: Seen): void 
   }
 }
 
+/** Where sinks write. */
+export interface Targets {
+  readonly tables: MemoryTables;
+  readonly files: MemoryFiles;
+  readonly objects: MemoryObjects;
+}
+
 /** What a reader sees in each sink. */
 export async function seenRows(
   plan: Plan,
-  targets: { readonly tables: MemoryTables; readonly files: MemoryFiles },
+  targets: Targets,
   seen: Seen,
 ): Promise<Readonly<Record<string, readonly unknown[]>>> {
   const rows: Record<string, readonly unknown[]> = {};
@@ -50,6 +60,7 @@ export async function seenRows(
     const told = seen[name];
     if (told !== undefined) rows[name] = told();
     else if (kind === "file") rows[name] = await fileRows(targets.files, config as unknown as FileConfig);
+    else if (kind === "s3-files") rows[name] = await objectRows(targets.objects, config as unknown as ObjectsConfig);
     else rows[name] = tableRows(targets.tables, config as unknown as TableConfig);
   }
   return rows;

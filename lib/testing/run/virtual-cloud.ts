@@ -17,11 +17,13 @@ import { memoryBlobs } from "../memory/blobs.js";
 import { type MemoryFiles, memoryFiles } from "../memory/files.js";
 import { memoryFunctions } from "../memory/functions.js";
 import { type MemoryLog, memoryLog } from "../memory/log.js";
+import { type MemoryObjects, memoryObjects } from "../memory/objects.js";
 import { memoryRegisters } from "../memory/registers.js";
 import { type MemoryTables, memoryTables } from "../memory/tables.js";
 import type { Random } from "../seeded/random.js";
 import { Scheduler, startOfTime } from "../seeded/scheduler.js";
 import { Kills } from "./kills.js";
+import { withOutsideCalls } from "./outside-calls.js";
 import { RealCalls } from "./real-calls.js";
 import { slowFiles } from "./slow-files.js";
 import { VirtualLambda } from "./virtual-lambda.js";
@@ -42,10 +44,12 @@ export class VirtualCloud {
   readonly scheduler: Scheduler;
   readonly log: MemoryLog;
   readonly files: MemoryFiles = memoryFiles();
+  readonly objects: MemoryObjects = memoryObjects();
   readonly tables: MemoryTables;
   readonly kills: Kills;
   /** Completed so far. */
   checkpoints = 0;
+  readonly #calls = new RealCalls();
   readonly #plan: Plan;
   readonly #options: CloudOptions;
   readonly #registers: Registers;
@@ -59,8 +63,8 @@ export class VirtualCloud {
 
   constructor(plan: Plan, random: Random, options: CloudOptions) {
     const { crashes: count, lengthMillis } = options;
-    const calls = new RealCalls();
-    this.#plan = calls.watch(plan);
+    const calls = this.#calls;
+    this.#plan = calls.watchPlan(plan);
     this.#options = options;
     this.scheduler = new Scheduler(random.fork("scheduler"), { beforeTimePasses: () => calls.settle() });
     this.kills = new Kills(this.scheduler, random.fork("kills"), { count, lengthMillis });
@@ -122,13 +126,20 @@ export class VirtualCloud {
       blobs: this.#blobs,
       log: this.#log,
       files: this.files.files,
+      objects: this.objects.objects,
       tables: this.tables.tables,
       functions: memoryFunctions(this.#lambda).functions,
     };
     return {
       world: faultyPorts(world, venue, process, () => undefined),
-      plan: this.#plan,
-      bindings: { stream: (logical) => logical, table: (logical) => logical, file: (logical) => logical },
+      plan: withOutsideCalls(this.#plan, venue, process, this.#calls),
+      bindings: {
+        stream: (logical) => logical,
+        table: (logical) => logical,
+        file: (logical) => logical,
+        bucket: (logical) => logical,
+        database: (logical) => logical,
+      },
       functionVersion,
       library: "in memory",
       log: () => undefined,

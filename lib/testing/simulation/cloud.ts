@@ -7,6 +7,7 @@ import { type MemoryBlobs, memoryBlobs } from "../memory/blobs.js";
 import { type MemoryFiles, memoryFiles } from "../memory/files.js";
 import { type Deliveries, memoryFunctions } from "../memory/functions.js";
 import { type MemoryLog, memoryLog } from "../memory/log.js";
+import { type MemoryObjects, memoryObjects } from "../memory/objects.js";
 import { type MemoryRegisters, memoryRegisters } from "../memory/registers.js";
 import { type MemoryTables, memoryTables } from "../memory/tables.js";
 import type { Stage } from "./stage.js";
@@ -17,6 +18,7 @@ export interface Cloud {
   readonly blobs: MemoryBlobs;
   readonly log: MemoryLog;
   readonly files: MemoryFiles;
+  readonly objects: MemoryObjects;
   readonly tables: MemoryTables;
 }
 
@@ -30,7 +32,12 @@ export interface Watch {
   removedObjects(process: Process, keys: readonly string[]): void;
   removedItem(process: Process, key: RegisterKey): void;
   written(process: Process, put: TablePut): void;
+  /** R6: not a fact, such as progress. */
+  replaced(process: Process, key: RegisterKey, body: string): void;
 }
+
+/** How long a look at a lane takes, by the task that looks and the name of the first note it asks for. */
+export type LaneDelay = (task: string, name: string) => number;
 
 export function newCloud(stage: Stage): Cloud {
   return {
@@ -38,17 +45,25 @@ export function newCloud(stage: Stage): Cloud {
     blobs: memoryBlobs(),
     log: memoryLog({ now: () => stage.scheduler.now }),
     files: memoryFiles(),
+    objects: memoryObjects(),
     tables: memoryTables(),
   };
 }
 
 /** The world as one process has it: the shared services behind everything that can go wrong between. */
-export function worldOf(stage: Stage, cloud: Cloud, watch: Watch, deliveries: Deliveries, process: Process): World {
+export function worldOf(
+  stage: Stage,
+  cloud: Cloud,
+  watch: Watch,
+  deliveries: Deliveries,
+  process: Process,
+  laneDelay: LaneDelay,
+): World {
   const { blobs } = cloud.blobs;
   const { tables } = cloud.tables;
   const watched: World = {
     clock: process.clock,
-    registers: watchedRegisters(cloud.registers.registers, watch, process),
+    registers: watchedRegisters(cloud.registers.registers, watch, process, laneDelay),
     blobs: {
       ...blobs,
       put(key, bytes) {
@@ -62,6 +77,7 @@ export function worldOf(stage: Stage, cloud: Cloud, watch: Watch, deliveries: De
     },
     log: cloud.log.log,
     files: cloud.files.files,
+    objects: cloud.objects.objects,
     tables: {
       ...tables,
       async put(put) {
@@ -75,8 +91,18 @@ export function worldOf(stage: Stage, cloud: Cloud, watch: Watch, deliveries: De
   return faultyPorts(watched, stage, process, (sender, name, args) => watch.sent(sender, name, args));
 }
 
-const watchedRegisters = (registers: Registers, watch: Watch, process: Process): Registers => ({
+const watchedRegisters = (registers: Registers, watch: Watch, process: Process, laneDelay: LaneDelay): Registers => ({
   ...registers,
+  async list(...args) {
+    const [, prefix] = args;
+    const delay = prefix.startsWith("note/") ? laneDelay(process.name, prefix) : 0;
+    if (delay > 0) await process.clock.sleep(delay);
+    return registers.list(...args);
+  },
+  async put(key, body) {
+    await registers.put(key, body);
+    watch.replaced(process, key, body);
+  },
   async swap(key, expected, body) {
     const swapped = await registers.swap(key, expected, body);
     if (swapped.kind === "swapped") await watch.swapped(process, key, expected, body);

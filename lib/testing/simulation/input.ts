@@ -3,13 +3,15 @@ import type { MemoryLog } from "../memory/log.js";
 import type { Random } from "../seeded/random.js";
 import { hashOf, packed } from "./aggregate.js";
 import type { Profile } from "./profile.js";
+import { hasUnion } from "./shape.js";
 import type { Stage } from "./stage.js";
-import { type NumberedRecord, streamName } from "./tally-pipeline.js";
+import { type NumberedRecord, noiseOf, type SourceName } from "./tally-pipeline.js";
 
 /** A record as it was put. */
 export interface Put {
   /** 1, 2, 3… in the order of putting. */
   readonly n: number;
+  readonly source: SourceName;
   readonly key: string;
   readonly shardId: string;
   readonly sequenceNumber: bigint;
@@ -24,15 +26,19 @@ export interface Put {
 /** What was put, and how the stream was cut: all that the oracle knows. */
 export interface Input {
   readonly puts: readonly Put[];
-  /** Parents by shard, of all shards that ever were. */
-  readonly parents: ReadonlyMap<string, readonly string[]>;
+  /** By source: parents by shard, of all shards that ever were. */
+  readonly parents: Readonly<Record<SourceName, ReadonlyMap<string, readonly string[]>>>;
 }
 
 interface Stream {
+  readonly source: SourceName;
   readonly stage: Stage;
   readonly log: MemoryLog;
   readonly profile: Profile;
   readonly random: Random;
+  /** Decides which records are long. */
+  readonly lengths: Random;
+  /** Of all streams. */
   readonly puts: Put[];
   readonly parents: Map<string, readonly string[]>;
   /** Open shards in the order of their hash keys, so that neighbours can be merged. */
@@ -43,12 +49,23 @@ const burstMillis = 4_000;
 
 /** Plans records, splits and merges over the time in which things go wrong. */
 export function planInput(stage: Stage, log: MemoryLog, profile: Profile, random: Random): Input {
-  log.control.createStream(streamName, profile.shards);
-  log.control.setRetention(streamName, profile.retentionMillis);
+  const puts: Put[] = [];
+  const planned = (source: SourceName, of: Profile, chance: Random) =>
+    planStream({ stage, log, profile: of, puts, source, random: chance, lengths: chance.fork("lengths") });
+  const numbers = planned("numbers", profile, random);
+  const fewer = { ...profile, records: Math.ceil(profile.records / 2), shards: Math.max(1, profile.shards - 1) };
+  const others = profile.shape.others === "none" ? new Map() : planned("others", fewer, random.fork("others"));
+  return { puts, parents: { numbers, others } };
+}
+
+function planStream(parts: Omit<Stream, "parents" | "open">): Stream["parents"] {
+  const { stage, log, profile, random, source } = parts;
+  log.control.createStream(source, profile.shards);
+  log.control.setRetention(source, profile.retentionMillis);
   const open = Array.from({ length: profile.shards }, (_, index) => `shardId-${String(index).padStart(12, "0")}`);
   const parents = new Map<string, readonly string[]>(open.map((shardId) => [shardId, []]));
-  const stream: Stream = { stage, log, profile, random, puts: [], parents, open };
-  const keys = Array.from({ length: profile.keys }, (_, index) => `key-${index}`);
+  const stream: Stream = { ...parts, parents, open };
+  const keys = Array.from({ length: profile.keys }, (_, index) => `${source === "numbers" ? "key" : "also"}-${index}`);
   const bursts = Array.from({ length: profile.bursts }, () => random.int(profile.chaosMillis));
   const time = () =>
     bursts.length === 0
@@ -57,31 +74,42 @@ export function planInput(stage: Stage, log: MemoryLog, profile: Profile, random
   for (let i = 0; i < profile.records; i++) {
     const drawn = Array.from({ length: random.chance(profile.aggregates) ? random.between(2, 5) : 1 }, () => ({
       key: random.pick(keys),
-      flaw: flawOf(profile, random),
+      flaw: flawOf(stream),
+      noise: noisy(stream),
     }));
     stage.scheduler.after(time(), () => (drawn.length === 1 ? putAlone(stream, drawn) : putTogether(stream, drawn)));
   }
   for (let i = 0; i < profile.reshards; i++) stage.scheduler.after(time(), () => reshard(stream));
-  return stream;
+  return parents;
 }
 
-type Drawn = Pick<Put, "key" | "flaw">;
+type Drawn = Pick<Put, "key" | "flaw"> & { readonly noise: number };
 
-function flawOf(profile: Profile, random: Random): Put["flaw"] {
+function flawOf({ profile, random, source }: Stream): Put["flaw"] {
   if (profile.variant.bad !== "quarantine" || !random.chance(0.15)) return "none";
-  return random.pick(["bytes", "poison"] as const);
+  // The operator that throws takes what is not joined only.
+  const both = source === "numbers" || hasUnion(profile.shape);
+  return random.pick(both ? (["bytes", "poison"] as const) : (["bytes"] as const));
 }
 
-function dataOf(n: number, { key, flaw }: Drawn): Uint8Array {
-  const record: NumberedRecord = flaw === "poison" ? { n, key, poison: true } : { n, key };
+/** Every third record or so: frames with such lie in the bucket, those without in their notes. */
+const noisy = ({ profile, lengths }: Stream): number => {
+  const { noise } = profile.pressure;
+  return noise > 0 && lengths.chance(0.3) ? lengths.pick([noise / 3, noise]) : 0;
+};
+
+function dataOf(n: number, { key, flaw, noise }: Drawn): Uint8Array {
+  const long = noise === 0 ? {} : { noise: noiseOf(noise, n) };
+  const record: NumberedRecord = flaw === "poison" ? { n, key, ...long, poison: true } : { n, key, ...long };
   return Buffer.from(flaw === "bytes" ? `no JSON ${n}` : JSON.stringify(record));
 }
 
 function putAlone(stream: Stream, drawn: readonly Drawn[]): void {
+  const { source } = stream;
   for (const one of drawn) {
     const n = stream.puts.length + 1;
     const data = dataOf(n, one);
-    note(stream, { ...one, n, data, sub: null, ...stream.log.control.put(streamName, one.key, data) });
+    note(stream, { ...one, n, source, data, sub: null, ...stream.log.control.put(source, one.key, data) });
   }
 }
 
@@ -90,16 +118,17 @@ function putAlone(stream: Stream, drawn: readonly Drawn[]): void {
  * again.
  */
 async function putTogether(stream: Stream, drawn: readonly Drawn[]): Promise<void> {
-  const listed = await stream.log.log.shards(streamName);
+  const { source } = stream;
+  const listed = await stream.log.log.shards(source);
   const first = stream.puts.length + 1;
-  const all = drawn.map((one, index) => ({ ...one, n: first + index, data: dataOf(first + index, one) }));
+  const all = drawn.map((one, index) => ({ ...one, source, n: first + index, data: dataOf(first + index, one) }));
   const [outer] = all;
   if (outer === undefined) return;
-  const put = stream.log.control.put(streamName, outer.key, packed(all));
+  const put = stream.log.control.put(source, outer.key, packed(all));
   const shard = listed.find(({ shardId }) => shardId === put.shardId);
   for (const [sub, one] of all.entries()) {
     if (isWithin(shard, one.key)) note(stream, { ...one, sub, ...put });
-    else note(stream, { ...one, sub: null, ...stream.log.control.put(streamName, one.key, one.data) });
+    else note(stream, { ...one, sub: null, ...stream.log.control.put(source, one.key, one.data) });
   }
 }
 
@@ -109,34 +138,37 @@ function isWithin(shard: LogShard | undefined, key: string): boolean {
 }
 
 function note(stream: Stream, put: Omit<Put, "sequenceNumber" | "at"> & { readonly sequenceNumber: string }): void {
-  const { n, key, shardId, sequenceNumber, sub, flaw } = put;
+  const { n, source, key, shardId, sequenceNumber, sub, flaw, data } = put;
   const { scheduler } = stream.stage;
-  stream.puts.push({ ...put, sequenceNumber: BigInt(sequenceNumber), at: scheduler.now });
+  const at = scheduler.now;
+  stream.puts.push({ n, source, key, shardId, sub, flaw, data, sequenceNumber: BigInt(sequenceNumber), at });
   const where = `${shardId.slice(-2)} at ${sequenceNumber}${sub === null ? "" : `/${sub}`}`;
-  stream.stage.tell(`input ${n} of ${key}${flaw === "none" ? "" : ` (${flaw})`} into ${where}`);
+  stream.stage.tell(
+    `input ${n} of ${key}${flaw === "none" ? "" : ` (${flaw})`} into ${source === "numbers" ? "" : "others "}${where}`,
+  );
 }
 
 function reshard(stream: Stream): void {
-  const { random, stage } = stream;
+  const { random, stage, source } = stream;
   const { control } = stream.log;
   const at = random.int(stream.open.length);
   const [left, right] = [stream.open[at], stream.open[at + 1]];
   if (left === undefined) return;
   if (right !== undefined && random.chance(0.5)) {
-    const child = control.merge(streamName, left, right);
+    const child = control.merge(source, left, right);
     stream.parents.set(child, [left, right]);
     stream.open.splice(at, 2, child);
     stage.tell(`input ${left.slice(-2)} and ${right.slice(-2)} become ${child.slice(-2)}`);
     return;
   }
-  const children = control.split(streamName, left);
+  const children = control.split(source, left);
   for (const child of children) stream.parents.set(child, [left]);
   stream.open.splice(at, 1, ...children);
   stage.tell(`input ${left.slice(-2)} becomes ${children.map((child) => child.slice(-2)).join(" and ")}`);
 }
 
-/** Whether `shard` comes from `ancestor`, by any number of splits and merges. */
-export function descends(input: Input, shard: string, ancestor: string): boolean {
-  const parents = input.parents.get(shard) ?? [];
-  return parents.some((parent) => parent === ancestor || descends(input, parent, ancestor));
+/** Whether `shard` comes from `ancestor` of the same stream, by any number of splits and merges. */
+export function descends(parents: ReadonlyMap<string, readonly string[]>, shard: string, ancestor: string): boolean {
+  const own = parents.get(shard) ?? [];
+  return own.some((parent) => parent === ancestor || descends(parents, parent, ancestor));
 }

@@ -3,28 +3,37 @@ import type { Ack, CheckpointRef, Manifest } from "../../model/checkpoints.js";
 import type { Desired, GenerationRecord, Head, Lease } from "../../model/head.js";
 import { padded } from "../../model/ids.js";
 import { sha256 } from "../../model/sha256.js";
+import type { ShardTable } from "../../model/shards.js";
 import type { RegisterKey } from "../../ports/registers.js";
 import type { TablePut } from "../../ports/tables.js";
 import type { Process } from "../faults/process.js";
+import { Backlog } from "./backlog.js";
 import type { Cloud, Watch } from "./cloud.js";
 import { checkHeadMove, sameRef } from "./head-moves.js";
 import { Keeping } from "./keeping.js";
 import { Lineage, type LineageParts } from "./lineage.js";
+import type { Profile } from "./profile.js";
 import type { Stage } from "./stage.js";
+import { sourceNames } from "./tally-pipeline.js";
 
 /** What R6 lets change: everything else is written once. */
-const changing = /^(head|desired|watch|collected)$|^(lease|progress)\//;
+const changing = /^(head|desired|watch|collected)$|^(lease|progress|news)\//;
 
 /** Checked at every step, not at the end: each method names the rule that it holds. */
 export class Invariants implements Watch {
   readonly lineage: Lineage;
   readonly keeping: Keeping;
+  /** Savepoints that a person wants to be gone, by name. */
+  readonly deleted = new Set<string>();
   head: Head | null = null;
   desired: Desired | null = null;
   /** The request that the running generation fulfils. */
   requestId: string | null = null;
+  /** Checkpoints after which nobody completed another one in their lineage. */
+  readonly tips = new Set<number>();
   /** By generation: from what it was opened. */
   readonly origins = new Map<number, CheckpointRef | null>();
+  readonly #backlog: Backlog;
   readonly #stage: Stage;
   readonly #cloud: Cloud;
   readonly #facts = new Map<string, string>();
@@ -44,7 +53,8 @@ export class Invariants implements Watch {
   /** By process: the release that it sent. */
   readonly #releases = new Map<Process, string>();
 
-  constructor(parts: LineageParts) {
+  constructor(parts: LineageParts, profile: Profile) {
+    this.#backlog = new Backlog(parts.stage, profile);
     this.lineage = new Lineage(parts);
     this.keeping = new Keeping(parts.stage, parts.cloud);
     this.#stage = parts.stage;
@@ -108,9 +118,14 @@ export class Invariants implements Watch {
     const { name } = key;
     if (!changing.test(name)) this.#checkFact(process, name, expected, body);
     if (name.startsWith("lease/")) this.#checkLease(process, name, JSON.parse(body) as Lease);
-    if (name.startsWith("ack/")) this.#checkAck(process, JSON.parse(body) as Ack, name);
+    if (name.startsWith("ack/")) this.#checkAck(process, (await this.#document(body)) as Ack, name);
+    if (name.startsWith("note/")) this.#backlog.announced(name, body);
     if (name === "desired") this.#noteWish(JSON.parse(body) as Desired);
     if (name === "head") await this.#moveHead(process, key, JSON.parse(body) as Head);
+  }
+
+  replaced(_process: Process, { name }: RegisterKey, body: string): void {
+    if (name.startsWith("progress/")) this.#backlog.told(body);
   }
 
   #noteWish(desired: Desired): void {
@@ -172,11 +187,12 @@ export class Invariants implements Watch {
     const context = { request: this.#requests.get(requestId ?? "") ?? null, isRestorable };
     for (const why of checkHeadMove(before, head, context))
       this.#stage.violated(`${why}: ${process.name} moves the head`);
+    if (before !== null) this.#checkSavepoints(before, head);
+    for (const { checkpointId } of head.left) this.tips.add(checkpointId);
     this.head = head;
     this.requestId = requestId;
     this.origins.set(head.generation, head.origin);
-    const start = shards?.numbers?.start;
-    if (before === null && typeof start === "number") this.lineage.reach.start = start;
+    if (before === null) this.#begin(shards);
     this.lineage.enter(shards);
     if (before !== null && head.floor > before.floor) this.#checkFloor(head);
     const ended = head.status === "stopped" || head.status === "suspended" || head.status === "finished";
@@ -185,6 +201,28 @@ export class Invariants implements Watch {
     else if (!sameRef(head.completed, before?.completed ?? null)) {
       this.#checkVersion(process, "completes a checkpoint");
       await this.#complete(key, head, before);
+    }
+    this.keeping.checkSavepoints(head);
+  }
+
+  /** G1: what is kept until it is deleted goes when a person deletes it, and is what was complete. */
+  #checkSavepoints(before: Head, after: Head): void {
+    for (const { name, checkpointId } of before.savepoints) {
+      const isKept = after.savepoints.some((one) => one.name === name && one.checkpointId === checkpointId);
+      if (!isKept && !this.deleted.has(name)) this.#stage.violated(`G1: savepoint ${name} goes, which nobody deleted`);
+    }
+    for (const one of after.savepoints) {
+      const isComplete = this.lineage.completed.some(({ ref }) => sameRef(ref, one)) || sameRef(after.completed, one);
+      if (!isComplete)
+        this.#stage.violated(`R1: savepoint ${one.name} is checkpoint ${one.checkpointId}, which is not complete`);
+    }
+  }
+
+  /** P0: as the first generation resolved them. */
+  #begin(shards: ShardTable | null): void {
+    for (const source of sourceNames) {
+      const start = shards?.[source]?.start;
+      if (typeof start === "number") this.lineage.reach[source].start = start;
     }
   }
 
@@ -214,6 +252,15 @@ export class Invariants implements Watch {
     const parts = [head.incarnation, padded(ref.generation, 8), padded(ref.checkpointId, 12)];
     const name = `manifest/${parts.join("/")}/${ref.sha256}`;
     const found = await this.#cloud.registers.registers.read({ group: key.group, name });
-    return found === null ? null : (JSON.parse(found.body) as Manifest);
+    return found === null ? null : ((await this.#document(found.body)) as Manifest);
+  }
+
+  /** One that is too long for an item lies in the bucket. */
+  async #document(body: string): Promise<unknown> {
+    const document = JSON.parse(body) as { readonly "~object"?: string };
+    const key = document["~object"];
+    if (key === undefined) return document;
+    const bytes = await this.#cloud.blobs.blobs.get(key);
+    return JSON.parse(Buffer.from(bytes ?? "null").toString("utf8"));
   }
 }

@@ -80,6 +80,21 @@ export class Keeping {
     }
   }
 
+  /** A savepoint is whole for as long as the head names it, however far below the floor. */
+  checkSavepoints(head: Head): void {
+    if (head.savepoints.length === 0) return;
+    const items = new Set(this.#cloud.registers.all().map(({ key }) => key.name));
+    for (const { sha256, name } of head.savepoints) {
+      const needs = this.#needs.find(({ completed }) => completed.ref.sha256 === sha256);
+      if (needs === undefined) continue;
+      const missing = [
+        ...[...needs.objects].filter((key) => !this.#cloud.blobs.has(key)),
+        ...[...needs.items].filter((item) => !items.has(item)),
+      ];
+      if (missing.length > 0) this.#stage.violated(`G2: savepoint ${name} is without ${missing}`);
+    }
+  }
+
   /** When all is long at rest, and the collector has had its time: what is left is needed. */
   checkLeftovers(head: Head): void {
     const restorable = this.#needs.filter(({ completed }) => this.isRestorable(head, completed));

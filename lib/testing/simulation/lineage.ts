@@ -10,20 +10,23 @@ import { inFlightOf } from "./in-flight.js";
 import type { Input, Put } from "./input.js";
 import {
   deadOnes,
-  elsewhere,
   gone,
   goodOnes,
   includedIn,
-  type Reach,
+  isReached,
+  mainOf,
+  newReach,
+  noOrders,
+  type Orders,
   type RowOptions,
   rowName,
   rowsOf,
   takenOf,
-  tallyOf,
   tallyRow,
 } from "./oracle.js";
 import type { Stage } from "./stage.js";
-import { type Arrivals, onlyFeed, tableKeys, tables } from "./tally-pipeline.js";
+import { checkState, rowsOfState } from "./state-checks.js";
+import { type Arrivals, onlyFeed, sourceNames, tableKeys, tables } from "./tally-pipeline.js";
 
 /** A checkpoint that the head was seen to move to. */
 export interface Completed {
@@ -34,7 +37,7 @@ export interface Completed {
 /** What a completed checkpoint says, computed once. */
 interface Known extends Completed {
   readonly included: readonly Put[];
-  readonly arrivals: readonly number[];
+  readonly orders: Orders;
   /** By row: which of its contents it has. */
   readonly places: ReadonlyMap<string, number>;
 }
@@ -51,7 +54,7 @@ export interface LineageParts {
 export class Lineage {
   /** In the order of completion, those of lineages that a restore has left too. */
   readonly completed: Completed[] = [];
-  readonly reach: Reach = { start: 0, shards: new Set() };
+  readonly reach = newReach();
   readonly #parts: LineageParts;
   readonly #known = new Map<string, Known>();
   /** What the head says is complete. */
@@ -71,7 +74,8 @@ export class Lineage {
 
   /** Shards of a table: of a generation record, or of a manifest. */
   enter(table: ShardTable | null): void {
-    for (const { shardId } of table?.numbers?.shards ?? []) this.reach.shards.add(shardId);
+    for (const source of sourceNames)
+      for (const { shardId } of table?.[source]?.shards ?? []) this.reach[source].shards.add(shardId);
   }
 
   /** A generation goes on from this checkpoint, whatever was complete after it. */
@@ -94,7 +98,7 @@ export class Lineage {
     return found;
   }
 
-  /** The state of a checkpoint reflects exactly the records before its positions, and goes on from the one before. */
+  /** What a checkpoint says of state and rows goes by its positions, and by what is under way. */
   async add(completed: Completed): Promise<void> {
     const { stage, cloud, input, plan, rows: options } = this.#parts;
     const { ref, manifest } = completed;
@@ -103,20 +107,16 @@ export class Lineage {
     const included = includedIn(input, manifest, this.reach);
     const { numbers } = await inFlightOf(cloud, manifest);
     this.#checkUnderWay(ref, included, numbers);
-    const taken = takenOf(included, numbers);
-    const good = goodOnes(taken.tally);
+    const taken = takenOf(included, numbers, options.shape);
     const state = await stateOf(cloud, plan, manifest, options.padding);
-    for (const key of new Set(input.puts.map((put) => put.key))) {
-      const ofKey = good.filter((put) => put.key === key);
-      const [found, must] = [canonicalJson(state.tallyOf(key)), canonicalJson(tallyOf(key, ofKey, options.padding))];
-      if (found !== must)
-        stage.violated(`state of checkpoint ${ref.checkpointId}: ${key} is ${found}, must be ${must}`);
-    }
-    const { arrivals } = state;
-    this.#checkArrivals(ref, arrivals, elsewhere(taken.arrive, options));
+    const keys = new Set(input.puts.map((put) => put.key));
+    const before = this.#current?.orders ?? noOrders;
+    const judged = { stage, options, ref, state, taken, keys, before };
+    const orders = checkState(judged);
     const places = new Map(this.#current?.places);
-    for (const [row, content] of rowsOf(taken, options, arrivals)) places.set(row, this.#place(row, content));
-    this.#current = { ...completed, included, arrivals, places };
+    const rows = options.counts === "once" ? rowsOf(taken, options, orders) : rowsOfState(judged);
+    for (const [row, content] of rows) places.set(row, this.#place(row, content));
+    this.#current = { ...completed, included, orders, places };
     this.#known.set(ref.sha256, this.#current);
   }
 
@@ -131,7 +131,9 @@ export class Lineage {
 
   /** E3: what is under way was read, and is under way once. */
   #checkUnderWay(ref: CheckpointRef, included: readonly Put[], underWay: ReadonlyMap<string, readonly number[]>): void {
-    const { stage } = this.#parts;
+    const { stage, rows } = this.#parts;
+    // At least once, an operator may have taken, and sent on, what its producer had sent after its cut.
+    if (rows.counts === "at least once") return;
     const read = new Set(included.map(({ n }) => n));
     for (const [edge, numbers] of underWay) {
       if (new Set(numbers).size < numbers.length || !numbers.every((n) => read.has(n)))
@@ -139,24 +141,6 @@ export class Lineage {
           `E3: checkpoint ${ref.checkpointId} has ${numbers} under way to ${edge}, and has read ${[...read]}`,
         );
     }
-  }
-
-  #checkArrivals(ref: CheckpointRef, arrivals: readonly number[], good: readonly Put[]): void {
-    const { stage } = this.#parts;
-    const all = [...arrivals].sort((a, b) => a - b).join();
-    if (all !== good.map(({ n }) => n).join())
-      stage.violated(`state of checkpoint ${ref.checkpointId}: it took ${arrivals}, its positions say otherwise`);
-    const keys = new Map(good.map(({ n, key }) => [n, key]));
-    const lastOf = new Map<string | undefined, number>();
-    for (const n of arrivals) {
-      const key = keys.get(n);
-      if (n < (lastOf.get(key) ?? 0))
-        stage.violated(`order: checkpoint ${ref.checkpointId} took ${n} of ${key} after ${lastOf.get(key)}`);
-      lastOf.set(key, n);
-    }
-    const before = this.#current?.arrivals ?? [];
-    if (arrivals.slice(0, before.length).join() !== before.join())
-      stage.violated(`R7: checkpoint ${ref.checkpointId} took ${arrivals}, the one before it ${before}`);
   }
 
   #isEager(table: string): boolean {
@@ -175,7 +159,8 @@ export class Lineage {
   /** W3: what is written before the checkpoint is what some first records of the key give. */
   #isPrefix(put: TablePut, content: string): boolean {
     const key = String(put.item[tableKeys.tallies]);
-    const ofKey = goodOnes(this.#parts.input.puts).filter((one) => one.key === key && one.at >= this.reach.start);
+    const all = mainOf(this.#parts.input.puts, this.#parts.rows.shape);
+    const ofKey = goodOnes(all).filter((one) => one.key === key && isReached(this.reach, one));
     const count = typeof put.item.count === "number" ? put.item.count : null;
     const lengths = count === null ? ofKey.map((_, index) => index + 1) : [count];
     return lengths.some((length) => tallyRow(key, ofKey.slice(0, length), this.#parts.rows) === content);
@@ -186,10 +171,14 @@ export class Lineage {
     if (this.#isEager(put.table)) return;
     const row = nameOf(put);
     const content = contentOf(put.table, put.item);
-    const now = this.#contentsOf(row).lastIndexOf(content);
-    // After a restore the row may come to be what it was in the checkpoint that is gone on from; a deletion looks like any other.
-    const isCurrent = this.#contentsOf(row)[this.#current?.places.get(row) ?? -1] === content;
-    if (now < (this.#shown.get(row) ?? -1) && !isCurrent)
+    const contents = this.#contentsOf(row);
+    const before = this.#shown.get(row) ?? -1;
+    // A deletion looks like any other: it is the first one that it can be.
+    const later = contents.indexOf(content, Math.max(before, 0));
+    const now = later === -1 ? contents.lastIndexOf(content) : later;
+    // After a restore the row may come to be what it was in the checkpoint that is gone on from.
+    const isCurrent = contents[this.#current?.places.get(row) ?? -1] === content;
+    if (now < before && !isCurrent)
       this.#parts.stage.violated(`W1: ${process.name} takes ${row} back to ${canonicalJson(put.item)}`);
     this.#shown.set(row, now);
   }
@@ -198,8 +187,9 @@ export class Lineage {
   checkAtRest(status: string): void {
     for (const [row, place] of this.#current?.places ?? []) {
       const [table = ""] = row.split("/");
-      if (this.#isEager(table) || (this.#shown.get(row) ?? -1) >= place) continue;
-      this.#parts.stage.violated(`C3: ${status}, but ${row} does not show ${this.#contentsOf(row)[place]}`);
+      const [shown, contents] = [this.#shown.get(row) ?? -1, this.#contentsOf(row)];
+      if (this.#isEager(table) || shown >= place || contents[shown] === contents[place]) continue;
+      this.#parts.stage.violated(`C3: ${status}, but ${row} does not show ${contents[place]}`);
     }
   }
 
@@ -211,11 +201,11 @@ export class Lineage {
   /** At the end: exactly the rows of these records, no more and no less. */
   checkResult(records: readonly Put[]): void {
     const { stage, cloud, rows: options } = this.#parts;
-    const expected = new Map(
-      [...rowsOf(takenOf(records, new Map()), options, this.#current?.arrivals ?? [])].filter(
-        ([, content]) => content !== gone,
-      ),
-    );
+    const rows =
+      options.counts === "once"
+        ? rowsOf(takenOf(records, new Map(), options.shape), options, this.#current?.orders ?? noOrders)
+        : new Map([...(this.#current?.places ?? [])].map(([row, at]) => [row, this.#contentsOf(row)[at] ?? gone]));
+    const expected = new Map([...rows].filter(([, content]) => content !== gone));
     const found = new Map<string, string>();
     for (const name of Object.keys(tables) as (keyof typeof tables)[]) {
       for (const item of cloud.tables.items(tables[name])) {
@@ -236,7 +226,8 @@ export class Lineage {
   #isOfLeft(row: string, found: string | undefined, must: string | undefined): boolean {
     if (found === undefined || must === undefined) return false;
     if (this.#hasGoneAside) return this.#contentsOf(row).includes(found);
-    if (row !== rowName(tables.arrivals, onlyFeed)) return false;
+    if (this.#parts.rows.counts === "at least once") return this.#hasLeft && this.#contentsOf(row).includes(found);
+    if (row !== rowName(tables.arrivals, onlyFeed) && !row.startsWith(`${tables.chains}/`)) return false;
     const numbers = (row: string) => (JSON.parse(row) as Arrivals).numbers.toSorted((a, b) => a - b).join();
     return this.#hasLeft && this.#contentsOf(row).includes(found) && numbers(found) === numbers(must);
   }

@@ -4,6 +4,7 @@ import { formatMillis } from "../../model/duration.js";
 import { systemClock } from "../../ports/clock.js";
 import { type Outcome, simulate } from "./simulate.js";
 
+/** Of the end of a trace; of what is before, only what {@link turn} tells. */
 const linesShown = 400;
 
 /** Runs seeds, and ends with exit code 1 where one of them shows a violation. */
@@ -49,8 +50,19 @@ function tellFailure(outcome: Outcome): void {
 
 async function showSeed(seed: number): Promise<number> {
   const outcome = await simulate(seed);
-  const { trace, ...rest } = outcome;
-  for (const line of trace.slice(-linesShown)) console.log(line);
-  console.log(JSON.stringify(rest));
-  return outcome.violation === null ? 0 : 1;
+  const { trace, profile, violation, ...figures } = outcome;
+  const last = trace.slice(-linesShown);
+  const before = trace.slice(0, -linesShown).filter((line) => turn.test(line));
+  console.log(`made of ${JSON.stringify(profile)}\n\nwhat happened, with the milliseconds since time began:`);
+  for (const line of before) console.log(line);
+  if (before.length > 0) console.log(`\nthe last ${last.length} lines, with every call:`);
+  for (const line of last) console.log(line);
+  console.log(`\n${JSON.stringify(figures)}`);
+  if (violation === null) console.log(`seed ${seed}: nothing is wrong`);
+  else tellFailure(outcome);
+  return violation === null ? 0 : 1;
 }
+
+/** What a history is told by: what people and the input do, how the head moves, how processes end. Not their calls. */
+const turn =
+  /^\d+ (person|input|calm|VIOLATED|.* (dies: (?!before|waiting)|stands still|ends: (?!running))|.*registers\.swap head .* -> swapped)/;

@@ -2,6 +2,7 @@ import { canonicalJson } from "../../model/canonical-json.js";
 import type { Manifest } from "../../model/checkpoints.js";
 import type { ShardEntry, SourceTable } from "../../model/shards.js";
 import { descends, type Input, type Put } from "./input.js";
+import { hasPairs, hasUnion, type Shape } from "./shape.js";
 import {
   type Arrivals,
   deletedEvery,
@@ -10,10 +11,12 @@ import {
   onlyFeed,
   paddingOf,
   restOf,
+  type SourceName,
   type Tally,
   tables,
   type Variant,
 } from "./tally-pipeline.js";
+import { type Chained, chainRestOf, type Pair, slotOf } from "./wings.js";
 
 /** What a table should hold: rows as canonical JSON, by table and key. */
 export type Rows = ReadonlyMap<string, string>;
@@ -23,27 +26,38 @@ export const gone = "gone";
 
 export const rowName = (table: string, key: string): string => `${table}/${key}`;
 
-/** What of the stream the pipeline is to read. */
-export interface Reach {
+/** What of the streams the pipeline is to read. */
+export type Reach = Readonly<Record<SourceName, SourceReach>>;
+
+export interface SourceReach {
   /** P0: the source's start, as the first generation resolved it. */
   start: number;
   /** Shards that were in a table of the lineage. Those that were gone before the first table are not among them. */
   readonly shards: Set<string>;
 }
 
+export const newReach = (): Reach => ({
+  numbers: { start: 0, shards: new Set() },
+  others: { start: 0, shards: new Set() },
+});
+
+export const isReached = (reach: Reach, { source, at }: Put): boolean => at >= reach[source].start;
+
 /** The records that a checkpoint reflects: what the positions of its shard table say, computed without any code of the readers. */
 export function includedIn(input: Input, manifest: Pick<Manifest, "shards">, reach: Reach): readonly Put[] {
-  const table = manifest.shards.numbers;
-  if (table === undefined) return [];
-  return input.puts.filter((put) => put.at >= reach.start && isIncluded(input, table, reach, put));
+  return input.puts.filter(
+    (put) => isReached(reach, put) && isIncluded(input, manifest.shards[put.source], reach, put),
+  );
 }
 
-function isIncluded(input: Input, table: SourceTable, reach: Reach, put: Put): boolean {
+function isIncluded(input: Input, table: SourceTable | undefined, reach: Reach, put: Put): boolean {
+  if (table === undefined) return false;
   const entry = table.shards.find(({ shardId }) => shardId === put.shardId);
   if (entry !== undefined) return isBefore(entry.at, put);
   // It left the table because its children are in: or it has not entered yet.
-  const hasLeft = reach.shards.has(put.shardId);
-  return hasLeft && table.shards.some(({ shardId }) => descends(input, shardId, put.shardId));
+  const parents = input.parents[put.source];
+  const hasLeft = reach[put.source].shards.has(put.shardId);
+  return hasLeft && table.shards.some(({ shardId }) => descends(parents, shardId, put.shardId));
 }
 
 function isBefore(at: ShardEntry["at"], put: Put): boolean {
@@ -71,30 +85,59 @@ export interface Taken {
   readonly tally: readonly Put[];
   readonly arrive: readonly Put[];
   readonly group: readonly Put[];
+  /** Of the operator in the chain that is behind the other. */
+  readonly second: readonly Put[];
+  readonly left: readonly Put[];
+  readonly right: readonly Put[];
 }
 
+/** What goes to the operators that always are, and into the chain. */
+export const mainOf = (puts: readonly Put[], shape: Shape): readonly Put[] =>
+  hasUnion(shape) ? puts : puts.filter(({ source }) => source === "numbers");
+
 /** @param underWay to an operator: numbers of records (E3) */
-export function takenOf(read: readonly Put[], underWay: ReadonlyMap<string, readonly number[]>): Taken {
-  const without = (edge: string) => {
-    const numbers = new Set(underWay.get(edge));
-    return numbers.size === 0 ? read : read.filter(({ n }) => !numbers.has(n));
+export function takenOf(read: readonly Put[], underWay: ReadonlyMap<string, readonly number[]>, shape: Shape): Taken {
+  const main = mainOf(read, shape);
+  const without = (puts: readonly Put[], ...edges: readonly string[]) => {
+    const numbers = new Set(edges.flatMap((edge) => underWay.get(edge) ?? []));
+    return numbers.size === 0 ? puts : puts.filter(({ n }) => !numbers.has(n));
   };
-  return { read, tally: without("tally"), arrive: without("arrive"), group: without("group") };
+  const joined = hasPairs(shape) ? without(read, "pair") : [];
+  return {
+    read,
+    tally: without(main, "tally"),
+    arrive: without(main, "arrive"),
+    group: without(main, "group"),
+    second: shape.chain.length > 0 ? without(main, "first", "second") : [],
+    left: joined.filter(({ source }) => source === "numbers"),
+    right: joined.filter(({ source }) => source === "others"),
+  };
 }
+
+/** What was taken in an order that chance decides, once: what state shows of it. */
+export interface Orders {
+  readonly arrivals: readonly number[];
+  readonly chains: ReadonlyMap<string, Chained>;
+}
+
+export const noOrders: Orders = { arrivals: [], chains: new Map() };
 
 export interface RowOptions {
   readonly padding: number;
   readonly variant: Variant;
   /** Operators run in tasks of their own. */
   readonly apart: boolean;
+  readonly shape: Shape;
+  /** After a failure records may count twice (B2). */
+  readonly counts: "once" | "at least once";
 }
 
 /**
  * The tables after exactly these records, each once, those of a key in the order of putting.
  *
- * @param arrivals the order in which all of them were taken, where one is known
+ * @param orders in which they were taken
  */
-export function rowsOf(taken: Taken, options: RowOptions, arrivals: readonly number[]): Rows {
+export function rowsOf(taken: Taken, options: RowOptions, { arrivals, chains }: Orders): Rows {
   const rows = new Map<string, string>();
   for (const [key, ofKey] of grouped(goodOnes(taken.tally), (put) => put.key)) {
     rows.set(rowName(tables.tallies, key), tallyRow(key, ofKey, options));
@@ -107,12 +150,29 @@ export function rowsOf(taken: Taken, options: RowOptions, arrivals: readonly num
     const row: Arrivals = { feed: onlyFeed, numbers: arrivals };
     rows.set(rowName(tables.arrivals, onlyFeed), canonicalJson(row));
   }
+  for (const rest of new Set(elsewhere(taken.second, options).map(({ n }) => String(chainRestOf(n)))))
+    rows.set(rowName(tables.chains, rest), canonicalJson(chains.get(rest)));
+  for (const slot of slotsOf([...taken.left, ...taken.right], options))
+    rows.set(rowName(tables.pairs, slot), canonicalJson(pairOf(slot, taken, options)));
   const poisoned = taken.tally.filter(({ flaw }) => flaw === "poison");
   for (const put of [...taken.read.filter(({ flaw }) => flaw === "bytes"), ...poisoned]) {
-    const id = `numbers/${put.shardId}/${put.sequenceNumber}${put.sub === null ? "" : `/${put.sub}`}`;
+    const id = `${put.source}/${put.shardId}/${put.sequenceNumber}${put.sub === null ? "" : `/${put.sub}`}`;
     rows.set(rowName(tables.dead, id), canonicalJson(deadOnes({ id, data: Buffer.from(put.data).toString("base64") })));
   }
   return rows;
+}
+
+/** The keys that two streams have records of. */
+export const slotsOf = (puts: readonly Put[], options: Pick<RowOptions, "apart">): ReadonlySet<string> =>
+  new Set(elsewhere(puts, options).map(({ key }) => slotOf(key)));
+
+/** What was joined under a key. */
+export function pairOf(slot: string, { left, right }: Pick<Taken, "left" | "right">, options: RowOptions): Pair {
+  const numbersOf = (puts: readonly Put[]) =>
+    elsewhere(puts, options)
+      .filter(({ key }) => slotOf(key) === slot)
+      .map(({ n }) => n);
+  return { slot, left: numbersOf(left), right: numbersOf(right) };
 }
 
 /** Of a dead letter, what the oracle knows: which record it is. */

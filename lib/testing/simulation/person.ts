@@ -1,11 +1,12 @@
 import { type CheckpointStore, readDesired, swapDesired } from "../../checkpoint/store.js";
-import { wishRunning, wishStopped } from "../../checkpoint/wishes.js";
+import { removeSavepoint, wishRunning, wishSavepoint, wishStarted, wishStopped } from "../../checkpoint/wishes.js";
 import { asStreamError } from "../../model/errors.js";
 import type { Millis } from "../../model/ids.js";
 import { storeOf } from "../../runtime/deployment.js";
 import type { Random } from "../seeded/random.js";
 import type { Input, Put } from "./input.js";
 import type { Invariants } from "./invariants.js";
+import { isReached } from "./oracle.js";
 import { isPastRetention, type Platform, type Setup } from "./platform.js";
 
 /** What people do meanwhile: start, stop, deploy; and at the end wait for the pipeline to come to rest. */
@@ -34,7 +35,28 @@ export function planWishes(person: Person, random: Random): void {
   }
 }
 
-type Wish = "start" | "restart" | "stop" | "deploy" | "restore";
+/** Savepoints are made at any time; later some are gone back to, and some are deleted. */
+export function planSavepoints(person: Person, random: Random): void {
+  const { scheduler } = person.setup.stage;
+  const { chaosMillis, savepoints, firstWishMillis } = person.setup.profile;
+  for (let i = 0; i < savepoints; i++) {
+    const at = firstWishMillis + random.int(chaosMillis - firstWishMillis);
+    scheduler.after(at, () => wish(person, "savepoint"));
+    const then = random.pick(["restore-savepoint", "restore-savepoint", "delete-savepoint", null] as const);
+    const later = Math.min(chaosMillis, at + random.between(100, 40_000));
+    if (then !== null) scheduler.after(later, () => wish(person, then));
+  }
+}
+
+type Wish =
+  | "start"
+  | "restart"
+  | "stop"
+  | "deploy"
+  | "restore"
+  | "savepoint"
+  | "restore-savepoint"
+  | "delete-savepoint";
 
 async function wish(person: Person, kind: Wish): Promise<void> {
   const { stage, planOf } = person.setup;
@@ -53,6 +75,9 @@ async function wish(person: Person, kind: Wish): Promise<void> {
   try {
     if (kind === "stop") await wishStopped(store);
     else if (kind === "restore") await wishRestored(store, person, id);
+    else if (kind === "savepoint") await wishSavepoint(store, { id, name: `s-${id}` });
+    else if (kind === "restore-savepoint") await wishOneBack(store, person, id);
+    else if (kind === "delete-savepoint") await deleteOne(store, person);
     else await wishRunning(store, code, id);
     await deployment.world.functions.callSupervisor({ pipeline: store.pipeline, report: null });
     stage.tell(`${process.name} has what it wished`);
@@ -76,6 +101,26 @@ async function wishRestored(store: CheckpointStore, person: Person, id: string):
   const from = person.setup.stage.random.pick(recent).ref;
   const request = { id, kind: "restore", from, sinks: {}, dropped: [] } as const;
   await swapDesired(store, before.version, { ...before.value, state: "running", request });
+}
+
+/** However far below the floor it is by then. */
+async function wishOneBack(store: CheckpointStore, person: Person, id: string): Promise<void> {
+  const { lineage, head } = person.invariants;
+  const isEager = person.setup.profile.variant.tallies === "eager";
+  const back = new Set(lineage.back(head?.completed ?? null).map(({ ref }) => ref.sha256));
+  const some = (head?.savepoints ?? []).filter(({ sha256 }) => !isEager || back.has(sha256));
+  if (some.length === 0) return;
+  const { generation, checkpointId, sha256, name } = person.setup.stage.random.pick(some);
+  person.setup.stage.tell(`person goes back to savepoint ${name}, checkpoint ${checkpointId}`);
+  await wishStarted(store, { id, from: { generation, checkpointId, sha256 }, dropped: [] });
+}
+
+async function deleteOne(store: CheckpointStore, { invariants, setup }: Person): Promise<void> {
+  const some = invariants.head?.savepoints ?? [];
+  if (some.length === 0) return;
+  const { name } = setup.stage.random.pick(some);
+  invariants.deleted.add(name);
+  await removeSavepoint(store, name);
 }
 
 const restoredMax = 6;
@@ -126,7 +171,7 @@ export function isGivenUp(person: Person): boolean {
 /** What must be processed: from the source's start to the end of the input. */
 export function expectedOf(person: Person): readonly Put[] {
   const { input, end, invariants } = person;
-  return input.puts.filter(({ at }) => at >= invariants.lineage.reach.start && (end === null || at < end));
+  return input.puts.filter((put) => isReached(invariants.lineage.reach, put) && (end === null || put.at < end));
 }
 
 const includesAll = (person: Person): boolean =>

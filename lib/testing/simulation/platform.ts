@@ -7,7 +7,7 @@ import { runSession } from "../../runtime/run-session.js";
 import { runSupervisor } from "../../runtime/supervisor.js";
 import { Process } from "../faults/process.js";
 import type { Deliveries } from "../memory/functions.js";
-import { type Cloud, type Watch, worldOf } from "./cloud.js";
+import { type Cloud, type LaneDelay, type Watch, worldOf } from "./cloud.js";
 import type { Profile } from "./profile.js";
 import type { Stage } from "./stage.js";
 
@@ -17,6 +17,7 @@ export interface Setup {
   readonly cloud: Cloud;
   readonly watch: Watch;
   readonly profile: Profile;
+  readonly laneDelay: LaneDelay;
   /** The code of a version of the functions: versions differ in how many tasks they ask for. */
   readonly planOf: (functionVersion: string) => Plan;
   /** Operators run in tasks of their own. */
@@ -165,12 +166,18 @@ export class Platform implements Deliveries {
   }
 
   #deploymentFor(process: Process, functionVersion: string): Deployment {
-    const { stage, cloud, watch, planOf } = this.#setup;
+    const { stage, cloud, watch, planOf, laneDelay } = this.#setup;
     watch.started(process, functionVersion);
     return {
-      world: worldOf(stage, cloud, watch, this, process),
+      world: worldOf(stage, cloud, watch, this, process, laneDelay),
       plan: planOf(functionVersion),
-      bindings: { stream: (logical) => logical, table: (logical) => logical, file: (logical) => logical },
+      bindings: {
+        stream: (logical) => logical,
+        table: (logical) => logical,
+        file: (logical) => logical,
+        bucket: (logical) => logical,
+        database: (logical) => logical,
+      },
       functionVersion,
       library: "simulated",
       log: () => undefined,

@@ -1,5 +1,7 @@
+import type { Alignment } from "../../model/checkpoints.js";
 import { type CallRates, heavyCallFaults, lightCallFaults, noCallFaults } from "../faults/rates.js";
 import type { Random } from "../seeded/random.js";
+import { drawPressure, drawShape, noPressure, type Pressure, plainShape, type Shape } from "./shape.js";
 import type { Variant } from "./tally-pipeline.js";
 
 /** How often what goes wrong, per call or per invocation. */
@@ -59,12 +61,25 @@ export interface Profile {
   readonly collects: boolean;
   /** Tasks of each stage, deployment by deployment; the last stays. */
   readonly parallelism: readonly number[];
-  readonly alignment: "unaligned" | "aligned";
+  readonly alignment: Alignment;
   /** The source says that it is partitioned by the key of the tallies: they may need no exchange. */
   readonly partitioned: boolean;
   /** Failures until the pipeline gives up, and a person must start it again. */
   readonly restartAttempts: number;
+  readonly shape: Shape;
+  readonly pressure: Pressure;
+  /** Savepoints that people make; some are deleted, some restored. */
+  readonly savepoints: number;
 }
+
+/** What a profile has none of when it is about the rest. */
+export const plainest = {
+  parallelism: [1, 1, 1],
+  alignment: "unaligned",
+  shape: plainShape,
+  pressure: noPressure,
+  savepoints: 0,
+} as const satisfies Partial<Profile>;
 
 export const noFaults: FaultRates = { ...noCallFaults, delivery: 0, overtime: 0 };
 const light: FaultRates = { ...lightCallFaults, delivery: 0.1, overtime: 0.1 };
@@ -74,6 +89,24 @@ const dayMillis = 24 * 3_600_000;
 
 /** The profile of a seed: some runs without any fault, some with a single kind of them, some with many of all. */
 export function drawProfile(random: Random): Profile {
+  const drawn = drawFirst(random);
+  const { parallelism, variant } = drawn;
+  // Each from chance of its own, so that all else of a seed stays what it is.
+  const wider = random.fork("wider");
+  const isApart = Math.max(...parallelism) > 1;
+  const mayCountTwice = isApart && variant.tallies === "held" && variant.bad === "fail" && wider.chance(0.2);
+  return {
+    ...drawn,
+    alignment: mayCountTwice ? "at-least-once" : drawn.alignment,
+    shape: drawShape(random.fork("shape"), parallelism),
+    pressure: drawPressure(random.fork("pressure"), parallelism),
+    savepoints: wider.chance(0.25) ? wider.between(1, 4) : 0,
+  };
+}
+
+type Later = "shape" | "pressure" | "savepoints";
+
+function drawFirst(random: Random): Omit<Profile, Later> {
   const sleeps = random.chance(0.25);
   const chaosMillis = 1_000 * (sleeps ? random.between(40, 120) : random.between(15, 60));
   const firstWishMillis = random.chance(0.3) ? random.int(chaosMillis) : 0;
@@ -81,7 +114,7 @@ export function drawProfile(random: Random): Profile {
   // A start in the future is no start: the service refuses it.
   const afterMillis = random.int(firstWishMillis + 1);
   const starts = ["trim-horizon", "trim-horizon", "latest", { afterMillis }] as const;
-  const drawn: Omit<Profile, "parallelism" | "alignment" | "partitioned"> = {
+  const drawn: Omit<Profile, Later | "parallelism" | "alignment" | "partitioned"> = {
     faults: drawFaults(random),
     slowService: random.chance(0.4) ? random.pick([...services, "tables"] as const) : "none",
     outage: random.chance(0.2) ? drawOutage(random, chaosMillis) : null,

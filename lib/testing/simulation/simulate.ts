@@ -3,13 +3,14 @@ import type { Plan } from "../../pipeline/plan.js";
 import type { Line } from "../faults/process.js";
 import { type Random, randomOf } from "../seeded/random.js";
 import { Scheduler, startOfTime } from "../seeded/scheduler.js";
-import { newCloud } from "./cloud.js";
+import { type LaneDelay, newCloud } from "./cloud.js";
 import { checkEnd } from "./final-checks.js";
 import { planInput } from "./input.js";
 import { Invariants } from "./invariants.js";
-import { bringToRest, type Person, planWishes } from "./person.js";
+import { bringToRest, type Person, planSavepoints, planWishes } from "./person.js";
 import { Platform } from "./platform.js";
 import { drawProfile, noFaults, type Outage, type Profile } from "./profile.js";
+import { chainTasksOf } from "./shape.js";
 import type { Stage } from "./stage.js";
 import { type TallyOptions, tableKeys, tables, tallyPipeline } from "./tally-pipeline.js";
 
@@ -116,7 +117,9 @@ function newRun(random: Random, profile: Profile, kept: "kept" | "none"): Run {
     skewMillis: profile.skewMillis,
     tell,
     violated: (why) => {
-      tell(`VIOLATED ${why}`);
+      const line = `VIOLATED ${why}`;
+      if (trace.length < linesMax) tell(line);
+      else trace.push(line);
       violation ??= why;
     },
   };
@@ -128,6 +131,7 @@ function newRun(random: Random, profile: Profile, kept: "kept" | "none"): Run {
   };
   scheduler.after(0, schedule);
   planWishes(person, random.fork("wishes"));
+  planSavepoints(person, random.fork("savepoints"));
   return {
     person,
     calm: () => {
@@ -158,19 +162,46 @@ function newPerson(stage: Stage, profile: Profile, random: Random): Person {
   for (const name of Object.keys(tables) as (keyof typeof tables)[])
     cloud.tables.createTable(tables[name], [{ name: tableKeys[name], type: "string" }]);
   const input = planInput(stage, cloud.log, profile, random.fork("input"));
-  const { start, variant, padding } = profile;
+  const { start, variant, padding, shape } = profile;
   const from = typeof start === "string" ? start : { at: new Date(startOfTime + start.afterMillis) };
   const call = callOf(stage, random.fork("calls"));
-  const plans = profile.parallelism.map((parallelism) =>
-    tallyPipeline({ ...profile, parallelism, start: from, end, call }),
+  const briefly = random.fork("brief calls");
+  const briefCall = () =>
+    new Promise<void>((resolve) => {
+      stage.scheduler.after(briefly.between(1, 20), resolve);
+    });
+  const plans = profile.parallelism.map((parallelism, i) =>
+    tallyPipeline({
+      ...profile,
+      parallelism,
+      chainTasks: chainTasksOf(profile.shape, i),
+      start: from,
+      end,
+      call,
+      briefCall,
+    }),
   );
   // Each deployment has the next one; the last stays.
   const planOf = (functionVersion: string) => plans[Math.min(Number(functionVersion), plans.length) - 1] as Plan;
   const apart = Math.max(...profile.parallelism) > 1;
-  const invariants = new Invariants({ stage, cloud, input, plan: planOf("1"), rows: { padding, variant, apart } });
+  const counts = profile.alignment === "at-least-once" ? "at least once" : "once";
+  const rows = { padding, variant, apart, shape, counts } as const;
+  const invariants = new Invariants({ stage, cloud, input, plan: planOf("1"), rows }, profile);
   const isOver = (generation: number) => generation < (invariants.head?.generation ?? 0);
-  const setup = { stage, cloud, watch: invariants, profile, planOf, apart, isOver };
+  const laneDelay = laneDelayOf(stage, profile, random);
+  const setup = { stage, cloud, watch: invariants, profile, planOf, laneDelay, apart, isOver };
   return { setup, platform: new Platform(setup), invariants, input, end, underWay: 0 };
+}
+
+/** Half of the lanes of a task are slow, until calm comes: one of them may bring its frames seconds after another. */
+function laneDelayOf({ scheduler }: Stage, { pressure, chaosMillis }: Profile, random: Random): LaneDelay {
+  const { laneMillis } = pressure;
+  return (process, lane) => {
+    const [, task] = /^task (\S+)/.exec(process) ?? [];
+    if (laneMillis === 0 || task === undefined || scheduler.now - startOfTime > chaosMillis) return 0;
+    const chance = random.fork(`lane ${lane} of ${task}`);
+    return chance.chance(0.5) ? chance.between(200, laneMillis) : 0;
+  };
 }
 
 /** A service of the user's: it answers in its own time, and sometimes too late. */

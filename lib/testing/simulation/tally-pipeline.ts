@@ -1,6 +1,7 @@
 import { dynamoTable } from "../../connectors/dynamo-table.js";
 import { fileSink } from "../../connectors/file-sink.js";
 import { kinesisSource, type Start } from "../../connectors/kinesis-source.js";
+import type { Alignment } from "../../model/checkpoints.js";
 import { json } from "../../model/codecs.js";
 import type { Millis } from "../../model/ids.js";
 import { list, map, value } from "../../pipeline/declare-state.js";
@@ -9,12 +10,18 @@ import type { PipelineOptions } from "../../pipeline/options.js";
 import { pipeline } from "../../pipeline/pipeline.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { Flow, Stream } from "../../pipeline/stream.js";
+import { type ChainTasks, hasPairs, hasUnion, type Pressure, type Shape } from "./shape.js";
+import { chained, paired, wingKeys, wingTables } from "./wings.js";
 
-export const streamName = "numbers";
+/** The sources, each of the stream of its name. */
+export type SourceName = "numbers" | "others";
+export const sourceNames: readonly SourceName[] = ["numbers", "others"];
 
 export interface NumberedRecord {
   readonly n: number;
   readonly key: string;
+  /** Makes it long. */
+  readonly noise?: string;
   /** An operator throws at it. */
   readonly poison?: true;
 }
@@ -41,8 +48,14 @@ export interface Arrivals {
 }
 
 /** The tables, and the attribute that is the key of each. */
-export const tables = { tallies: "tallies", groups: "groups", arrivals: "arrivals", dead: "dead" } as const;
-export const tableKeys = { tallies: "key", groups: "group", arrivals: "feed", dead: "id" } as const;
+export const tables = {
+  tallies: "tallies",
+  groups: "groups",
+  arrivals: "arrivals",
+  dead: "dead",
+  ...wingTables,
+} as const;
+export const tableKeys = { tallies: "key", groups: "group", arrivals: "feed", dead: "id", ...wingKeys } as const;
 /** Of the file sink. */
 export const folder = "lines";
 
@@ -76,8 +89,13 @@ export interface TallyOptions {
   readonly suspendAfterMillis: number | null;
   readonly variant: Variant;
   readonly parallelism: number;
-  readonly alignment: "unaligned" | "aligned";
+  readonly alignment: Alignment;
+  readonly shape: Shape;
+  /** Of this deployment, where the shape has a chain. */
+  readonly chainTasks: ChainTasks | null;
+  readonly pressure: Pressure;
   readonly partitioned: boolean;
+  readonly briefCall: () => Promise<unknown>;
   readonly call: (record: NumberedRecord, signal: AbortSignal) => Promise<NumberedRecord>;
 }
 
@@ -87,25 +105,11 @@ export interface TallyOptions {
  * order is seen.
  */
 export function tallyPipeline(options: TallyOptions): Plan {
-  const { end, variant, suspendAfterMillis } = options;
-  const deadLetters = dynamoTable({ table: tables.dead, key: ["id"] });
-  const settings: PipelineOptions = {
-    parallelism: options.parallelism,
-    checkpoint: { interval: "2s", timeout: "3s", retained: options.retained, alignment: options.alignment },
-    session: { reserve: "6s" },
-    restart: { attempts: options.restartAttempts, window: "30s", initialDelay: "100ms", maxDelay: "2s" },
-    idle: suspendAfterMillis === null ? "never" : { suspendAfter: `${suspendAfterMillis}ms` },
-    ...(variant.bad === "fail" ? {} : { onBadRecord: "quarantine", deadLetters }),
-  };
-  const source = kinesisSource({
-    stream: streamName,
-    codec: json<NumberedRecord>(),
-    start: options.start,
-    ...(end === null ? {} : { end: { at: new Date(end) } }),
-    ...(options.partitioned ? { partitionedBy: keyOf } : {}),
-  });
-  const built = pipeline("tally", settings, (flow: Flow) => {
-    const numbers = flow.from("numbers", source);
+  const { variant, shape, chainTasks, pressure } = options;
+  const built = pipeline("tally", settingsOf(options), (flow: Flow) => {
+    const first = flow.from("numbers", sourceOf("numbers", options));
+    const others = shape.others === "none" ? null : flow.from("others", sourceOf("others", options));
+    const numbers: Numbers = others !== null && hasUnion(shape) ? first.union(others) : first;
     const called = calledOf(numbers, options);
     return [
       // Where calls keep the order, what they bring must show it.
@@ -114,13 +118,47 @@ export function tallyPipeline(options: TallyOptions): Plan {
         dynamoTable({ table: tables.arrivals, key: ["feed"] }),
       ),
       groupsOf(called).to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
+      ...(chainTasks === null
+        ? []
+        : [
+            chained(numbers, keyOf, {
+              tasks: chainTasks,
+              call: variant.calls === "none" ? null : options.briefCall,
+            }).to("chains", dynamoTable({ table: tables.chains, key: ["rest"] })),
+          ]),
+      ...(others === null || !hasPairs(shape)
+        ? []
+        : [paired(first, others).to("pairs", dynamoTable({ table: tables.pairs, key: ["slot"] }))]),
       // The last, so that all else has been done where it throws.
       talliesOf(numbers, options).to("tallies", tallySink(variant)),
       ...(variant.files ? [numbers.map(({ n }) => ({ n })).to("lines", fileSink<{ n: number }>({ folder }))] : []),
     ];
   });
-  return built.plan;
+  const { windowFrames } = pressure;
+  return { ...built.plan, settings: { ...built.plan.settings, windowFrames } };
 }
+
+function settingsOf({ alignment, variant, suspendAfterMillis, ...options }: TallyOptions): PipelineOptions {
+  const cuts = alignment === "at-least-once" ? { mode: alignment } : { alignment };
+  const deadLetters = dynamoTable({ table: tables.dead, key: ["id"] });
+  return {
+    parallelism: options.parallelism,
+    checkpoint: { interval: "2s", timeout: "3s", retained: options.retained, ...cuts },
+    session: { reserve: "6s" },
+    restart: { attempts: options.restartAttempts, window: "30s", initialDelay: "100ms", maxDelay: "2s" },
+    idle: suspendAfterMillis === null ? "never" : { suspendAfter: `${suspendAfterMillis}ms` },
+    ...(variant.bad === "fail" ? {} : { onBadRecord: "quarantine", deadLetters }),
+  };
+}
+
+const sourceOf = (stream: SourceName, { start, end, partitioned }: TallyOptions) =>
+  kinesisSource({
+    stream,
+    codec: json<NumberedRecord>(),
+    start,
+    ...(end === null ? {} : { end: { at: new Date(end) } }),
+    ...(partitioned ? { partitionedBy: keyOf } : {}),
+  });
 
 type Numbers = Stream<NumberedRecord, unknown>;
 
@@ -140,7 +178,7 @@ const arrivalsOf = (numbers: Numbers) =>
       },
     });
 
-const keyOf = (record: NumberedRecord): string => record.key;
+const keyOf = (record: { readonly key: string }): string => record.key;
 
 const talliesOf = (numbers: Numbers, { padding, variant }: TallyOptions) =>
   numbers.keyBy(keyOf).process("tally", {
@@ -172,8 +210,19 @@ const groupsOf = (called: Numbers) =>
     .keyBy((sum) => sum.group)
     .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }));
 
+/** By length and number: made once, for what is replayed has it again. */
+const noises = new Map<string, string>();
+
 /** Text that no compression makes short: state of so much does not fit into an ack. */
-function noiseOf(length: number, seed: number): string {
+export function noiseOf(length: number, seed: number): string {
+  if (length === 0) return "";
+  const name = `${length}/${seed}`;
+  const known = noises.get(name) ?? newNoise(length, seed);
+  noises.set(name, known);
+  return known;
+}
+
+function newNoise(length: number, seed: number): string {
   let [text, word] = ["", seed + 1];
   while (text.length < length) {
     word = Math.imul(word ^ (word >>> 15), 0x2c1b3c6d) + 0x9e3779b9;

@@ -25,8 +25,10 @@ export interface Input {
   close(): void;
 }
 
-export function openInput(endpoint: string, stream: string): Input {
-  const client = kinesisAt(endpoint, "HTTP/2");
+export const openInput = (endpoint: string, stream: string): Input => inputOf(kinesisAt(endpoint, "HTTP/2"), stream);
+
+/** The input by a client of its own, which is destroyed with it. */
+export function inputOf(client: KinesisClient, stream: string): Input {
   return {
     put: async (records) => {
       for (let at = 0; at < records.length; at += 100) await putPage(client, stream, records.slice(at, at + 100));

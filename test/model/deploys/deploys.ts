@@ -1,6 +1,7 @@
 // Deploys (P4): two versions of the function, sessions that hand over, supervisors of either version, failures at any moment.
 //
-// Version 2 has other code, of which the plan's fingerprint says nothing. `desired` is the fact that a deploy writes.
+// Version 2 has other code, of which the plan's fingerprint says nothing. `desired` is the fact that a deploy writes, with its number.
+// Version 2 may be wrong: then it is taken back, as long as it has completed nothing, whenever it runs.
 import { type Entries, entry, replaced, withEntry } from "../changes.js";
 import type { Machine, Step } from "../machine.js";
 
@@ -15,7 +16,11 @@ export interface Rules {
   /** B4: whose code folds the acks. */
   readonly completing: "code of the generation's version" | "any code";
   /** When the old version is removed. */
-  readonly removing: "when no generation has it" | "at the deploy";
+  readonly removing: "when nothing goes back to it" | "when no generation has it" | "at the deploy";
+  /** What becomes of code that fails before its first checkpoint. */
+  readonly takingBack: "its number stays" | "its number goes too" | "never";
+  /** Who opens a generation of the old version once the schedule calls the new supervisor alone. */
+  readonly calling: "the desired code, by its version" | "the schedule's supervisor alone";
 }
 
 export const asBuilt: Rules = {
@@ -23,7 +28,9 @@ export const asBuilt: Rules = {
   refusing: "those of another version",
   opening: "code of the desired version",
   completing: "code of the generation's version",
-  removing: "when no generation has it",
+  removing: "when nothing goes back to it",
+  takingBack: "its number stays",
+  calling: "the desired code, by its version",
 };
 
 export interface Budget {
@@ -40,6 +47,10 @@ export interface Setup {
 export interface State {
   readonly newest: number;
   readonly desired: number;
+  /** Of the deployment that is desired. */
+  readonly number: number;
+  /** Version 2 has completed a checkpoint. */
+  readonly isProven: boolean;
   readonly isOldRemoved: boolean;
   readonly supervisors: readonly number[];
   readonly generation: number;
@@ -65,13 +76,15 @@ export function deploys(setup: Setup): Machine<State> {
         ? []
         : [
             ...deployments(setup, state),
+            ...takingsBack(setup, state),
             ...openings(setup, state),
             ...tasks(setup, state),
             ...completions(setup, state),
           ],
     violation: ({ mixed, generation }) =>
       mixed || (generation > generationsMax ? "the supervisors open generations against each other without end" : null),
-    isEnd: ({ desired, version, leases }) => desired === 2 && version === 2 && leases.every((lease) => lease === 2),
+    isEnd: ({ newest, desired, version, leases }) =>
+      newest === 2 && desired === version && leases.every((lease) => lease === version),
     mustEnd: true,
   };
 }
@@ -79,6 +92,8 @@ export function deploys(setup: Setup): Machine<State> {
 const initial: State = {
   newest: 1,
   desired: 1,
+  number: 1,
+  isProven: false,
   isOldRemoved: false,
   supervisors: [1],
   generation: 1,
@@ -93,23 +108,38 @@ const initial: State = {
 /** The new supervisor runs beside the old one for a while. */
 function deployments({ rules }: Setup, state: State): readonly Step<State>[] {
   const steps: Step<State>[] = [];
-  if (state.desired === 1) {
+  if (state.newest === 1) {
     const isOldRemoved = rules.removing === "at the deploy";
-    const next = { ...state, newest: 2, desired: 2, supervisors: [1, 2], isOldRemoved };
+    const next = { ...state, newest: 2, desired: 2, number: 2, supervisors: [1, 2], isOldRemoved };
     steps.push({ label: "version 2 is deployed, and its supervisor starts beside the old one", next });
   }
+  if (state.newest === 2 && state.number < 2)
+    steps.push({
+      label: "the supervisor of version 2 asks for its turn again",
+      next: { ...state, desired: 2, number: 2 },
+    });
   if (state.supervisors.length === 2)
     steps.push({ label: "the old supervisor is gone", next: { ...state, supervisors: [2] } });
-  if (state.version === 2 && !state.isOldRemoved)
+  const isNeeded = rules.removing === "when nothing goes back to it" && !(state.isProven && state.desired === 2);
+  if (state.version === 2 && !isNeeded && !state.isOldRemoved)
     steps.push({ label: "version 1 is removed", next: { ...state, isOldRemoved: true } });
   return steps;
 }
 
-/** R2: after a deploy, and after failures. */
+/** Version 2 fails for good before its first checkpoint. */
+function takingsBack({ rules }: Setup, state: State): readonly Step<State>[] {
+  if (rules.takingBack === "never" || state.version !== 2 || state.desired !== 2 || state.isProven) return [];
+  const number = rules.takingBack === "its number stays" ? state.number : 1;
+  return [{ label: "version 2 is taken back", next: { ...state, desired: 1, number } }];
+}
+
+/** R2: after a deploy, after failures, and after a deploy was taken back. */
 function openings({ rules, budget }: Setup, state: State): readonly Step<State>[] {
   const { used, generation } = state;
   const isOwn = rules.opening === "any code, with its own version";
-  return state.supervisors
+  const called = rules.calling === "the desired code, by its version" && !(state.desired === 1 && state.isOldRemoved);
+  const openers = [...new Set([...state.supervisors, ...(called ? [state.desired] : [])])];
+  return openers
     .filter((own) => isOwn || own === state.desired)
     .flatMap((version) => {
       const opened = { ...state, generation: generation + 1, version, leases: [null, null], acks: {} };
@@ -176,6 +206,7 @@ function completions({ rules }: Setup, state: State): readonly Step<State>[] {
       ...state,
       checkpoint: checkpoint + 1,
       acks: {},
+      isProven: state.isProven || state.version === 2,
       mixed,
       used: { ...used, checkpoints: used.checkpoints + 1 },
     };

@@ -1,0 +1,28 @@
+import { Duration } from "aws-cdk-lib";
+import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
+import type { MeasureName } from "#lib/runtime/measures.js";
+import type { TidemarkEnvironment } from "./environment.js";
+import { metricNamespace, type PipelineFunctions } from "./functions.js";
+import type { PlanFacts } from "./plan-facts.js";
+
+/** What alarms and dashboard look at. */
+export interface Watched {
+  readonly facts: PlanFacts;
+  readonly functions: PipelineFunctions;
+  readonly environment: TidemarkEnvironment;
+}
+
+/** A measure of the supervisor, which tells it once a minute. */
+export const measure = (
+  { facts, environment }: Watched,
+  metricName: MeasureName,
+  statistic: "Maximum" | "SampleCount",
+  period = Duration.minutes(1),
+): cloudwatch.Metric =>
+  new cloudwatch.Metric({
+    namespace: metricNamespace,
+    metricName,
+    dimensionsMap: { environment: environment.table.tableName, pipeline: facts.name },
+    statistic,
+    period,
+  });
