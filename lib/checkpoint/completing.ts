@@ -9,7 +9,7 @@ import { foldManifest, gatherAcks, shardsBefore } from "./fold.js";
 import { idleAfter } from "./idle.js";
 import { failureOf } from "./limits.js";
 import { repeat } from "./repeat.js";
-import { childless, needsListing } from "./shard-table.js";
+import { needsListing, unfollowed } from "./shard-table.js";
 import { writeManifest, writeMarker } from "./store.js";
 import { describeStream, lossAfterEnd } from "./streams.js";
 import * as transitions from "./transitions.js";
@@ -54,7 +54,7 @@ export async function complete(coordinator: Coordinator, facts: Facts, pending: 
 async function lossOfChildren(coordinator: Coordinator, shards: ShardTable): Promise<StreamError | null> {
   for (const [name, source] of coordinator.plan.sources) {
     const known = shards[name];
-    if (known === undefined || childless(known).length === 0) continue;
+    if (known === undefined || unfollowed(known).length === 0) continue;
     const loss = lossAfterEnd(known, await describeStream(coordinator, name, source));
     if (loss !== null) return loss;
   }

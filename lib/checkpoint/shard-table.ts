@@ -57,12 +57,30 @@ export function needsListing(source: SourceTable, acks: readonly Ack[], name: st
   );
 }
 
-/** Shards that were read to their end and none of whose children is in yet. The end of a file is no such end. */
-export function childless(source: SourceTable): readonly ShardEntry[] {
+/** Shards that were read to their end and whose hash keys no shards that followed them have all taken over. The end of a file is no such end. */
+export function unfollowed(source: SourceTable): readonly ShardEntry[] {
   if (filePath(source.streamArn) !== null) return [];
-  return source.shards.filter(
-    (entry) => entry.at.kind === "finished" && !source.shards.some((other) => other.parents.includes(entry.shardId)),
-  );
+  return source.shards.filter((entry) => entry.at.kind === "finished" && !isFollowed(entry, source.shards));
+}
+
+/** Shards whose hash keys overlap came out of each other: all of its hash keys are those of shards in the table that are none of its ancestors. */
+function isFollowed(entry: ShardEntry, table: readonly ShardEntry[]): boolean {
+  const before = withAncestors(entry, table);
+  const [first, last] = entry.hashKeys.map(BigInt) as [bigint, bigint];
+  let next = first;
+  const others = table
+    .filter(({ shardId }) => !before.has(shardId))
+    .map(({ hashKeys }) => [BigInt(hashKeys[0]), BigInt(hashKeys[1])] as const)
+    .sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
+  for (const [from, to] of others) if (from <= next && to >= next) next = to + 1n;
+  return next > last;
+}
+
+function withAncestors(entry: ShardEntry, table: readonly ShardEntry[]): ReadonlySet<string> {
+  const byName = new Map(table.map((other) => [other.shardId, other]));
+  const found = new Set([entry.shardId]);
+  for (const name of found) for (const parent of byName.get(name)?.parents ?? []) found.add(parent);
+  return found;
 }
 
 /** A finished shard stays finished: an ack that does not speak of it, or is older, changes nothing. */
@@ -133,7 +151,8 @@ function childStart(source: SourceTable, shard: LogShard, known: ReadonlyMap<str
 }
 
 /**
- * K3: the stream no longer lists it, and at least one and every listed child is in. A list that is older than the shard does not
+ * K3: the stream no longer lists it, every listed child is in, and shards of the table have taken over all of its hash keys: of a
+ * child that came and went between two lists, P1 must tell. A list that is older than the shard does not
  * have it either: only one with a shard that came out of it says that it is gone. Else it would come back with the next list.
  */
 function mayLeave(
@@ -144,9 +163,9 @@ function mayLeave(
 ): boolean {
   if (entry.at.kind !== "finished" || names.has(entry.shardId)) return false;
   const known = new Set(table.map((other) => other.shardId));
-  const childrenIn = table.some((other) => other.parents.includes(entry.shardId));
   const children = listed.filter((shard) => shard.parents.includes(entry.shardId));
-  return childrenIn && children.every((child) => known.has(child.shardId)) && hasDescendant(entry, table, listed);
+  const childrenIn = children.every((child) => known.has(child.shardId)) && isFollowed(entry, table);
+  return childrenIn && hasDescendant(entry, table, listed);
 }
 
 /** Whether a shard is listed that came out of this one, by any number of splits and merges. */

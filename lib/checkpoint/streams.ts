@@ -7,7 +7,7 @@ import type { Log, LogDescription } from "../ports/log.js";
 import { type Peek, peek } from "./peek.js";
 import { repeat } from "./repeat.js";
 import { type KeptStream, mayBePast, pastRetention } from "./retention.js";
-import { childless } from "./shard-table.js";
+import { unfollowed } from "./shard-table.js";
 
 // P1: what can be known of a source's positions without reading on from them.
 
@@ -64,7 +64,7 @@ export function checkSameStream(known: SourceTable, stream: SourceStream): void 
 
 /** What follows the end of a shard is in its children; where none is in yet, the end's readTo says whether it is all there. */
 export function lossAfterEnd(known: SourceTable, stream: SourceStream): StreamError | null {
-  for (const { shardId, at } of childless(known)) {
+  for (const { shardId, at } of unfollowed(known)) {
     if (stream.isFile || at.kind !== "finished") continue;
     if (!mayBePast(at.readTo, stream.retentionMillis, stream.serverNow)) continue;
     const what = "it was read to its end, and records of the shards that followed it";

@@ -8,7 +8,7 @@ import type { Facts } from "./facts.js";
 import { tasksOf } from "./fold.js";
 import { idleSince } from "./idle.js";
 import { wantedSavepoint } from "./savepoints.js";
-import { childless } from "./shard-table.js";
+import { unfollowed } from "./shard-table.js";
 
 /** A checkpoint waits while a task has uncommitted output of more completed checkpoints than this (B1). */
 export const uncommittedMax = 2;
@@ -17,9 +17,9 @@ export const uncommittedMax = 2;
 export function decideTrigger(facts: Facts, head: Head, settings: PlanSettings): Decision | null {
   if (head.status !== "running" || head.pending !== null || facts.record === null) return null;
   const tasks = tasksOf(facts.record);
-  const savepoint = wantedSavepoint(facts.desired, head);
   const why = triggerReason(facts, head, settings, tasks);
   if (why === null) return null;
+  const savepoint = why === handover && head.consecutiveAborts > 0 ? null : wantedSavepoint(facts.desired, head);
   // B2: where the pipeline rests, its channels are empty, so that other code and another topology may go on from there; so are a savepoint's.
   const isAligned = (why.andThen !== "continue" || savepoint !== null) && hasChannels(facts, tasks);
   const alignment = isAligned ? "aligned" : settings.alignment;
@@ -51,13 +51,16 @@ function triggerReason(
   // A session that restores cannot cut, and what the one before it has told counts no more.
   const isAbleToCut = progress.length === tasks.length && progress.every((task) => isOfHolder(facts, task));
   if (!held || !isAbleToCut) return null;
+  const mustLeave = progress.some((task) => task.handover);
+  // N1: an aligned one that is aborted again and again would let sessions die at their deadline. What they hand over goes on stopping.
+  if (mustLeave && head.consecutiveAborts > 0) return handover;
   if (facts.desired?.state === "stopped") return { andThen: "stop", reason: "user" };
   if (knowAllShards(facts, head, progress) && progress.every((task) => task.sourcesFinished)) {
     return { andThen: "finish", reason: "end" };
   }
   if (stopsForDeploy(facts, settings)) return { andThen: "stop", reason: "deploy" };
   if (mustSleep(facts, head, settings, progress)) return facts.desired?.state === "running" ? idle : asked;
-  if (progress.some((task) => task.handover)) return { andThen: "continue", reason: "handover" };
+  if (mustLeave) return handover;
   if (wantedSavepoint(facts.desired, head) !== null) return { andThen: "continue", reason: "user" };
   const isPressed = progress.some((task) => task.pressed);
   const isTime = isPressed || head.lastTriggeredAt + settings.interval <= facts.now;
@@ -69,6 +72,7 @@ function triggerReason(
     : null;
 }
 
+const handover = { andThen: "continue", reason: "handover" } as const;
 const idle = { andThen: "suspend", reason: "idle" } as const;
 const asked = { andThen: "suspend", reason: "user" } as const;
 
@@ -114,7 +118,7 @@ function isBehind(facts: Facts, head: Head, progress: readonly Progress[]): bool
   // The table of a source that the plan no longer has is carried on; nobody reads it, so that no checkpoint would help.
   const { shards, tasks } = facts.completed;
   const read = new Set(tasks.flatMap((ack) => Object.keys(ack.positions)));
-  return Object.entries(shards).some(([name, source]) => read.has(name) && childless(source).length > 0);
+  return Object.entries(shards).some(([name, source]) => read.has(name) && unfollowed(source).length > 0);
 }
 
 /**

@@ -22,6 +22,32 @@ export type TablePutResult =
   | { readonly kind: "written" }
   | { readonly kind: "refused"; readonly version: Uint8Array | null };
 
+/** A number for each of these attributes of an item; an absent item, or attribute, counts from 0. */
+export interface TableIncrement {
+  readonly key: TableItem;
+  /** Exact: DynamoDB keeps 38 digits. At least one attribute, at most {@link attributesAddedMax}. */
+  readonly add: Readonly<Record<string, bigint>>;
+}
+
+/** Increments, and a mark that moves with them: all of it happens, or nothing. */
+export interface TableTransaction {
+  readonly table: string;
+  /** At most {@link incrementsMax}, each of another item, none of it the mark's. */
+  readonly increments: readonly TableIncrement[];
+  /** An item whose attribute {@link markAttribute} becomes `position`, under the condition that it is absent, or less as text. */
+  readonly mark: { readonly key: TableItem; readonly position: string };
+}
+
+/** `passed`: the mark stands at this position, or at a greater one, so that nothing was changed. */
+export type TableTransactionResult = { readonly kind: "applied" } | { readonly kind: "passed" };
+
+/** A transaction has a hundred items (TransactWriteItems); one is the mark. */
+export const incrementsMax = 99;
+/** An expression has 4 KB at most, and some ten bytes for each. */
+export const attributesAddedMax = 100;
+/** Of an item that is a mark. */
+export const markAttribute = "~position";
+
 /**
  * Users' key-value tables: DynamoDB. A put is atomic and its condition is checked in the same step:
  * absent (no version attribute), or same incarnation and older (W1). An item has at most 400 KB.
@@ -29,6 +55,11 @@ export type TablePutResult =
 export interface Tables {
   describe(table: string): Promise<TableDescription>;
   put(put: TablePut): Promise<TablePutResult>;
+  /**
+   * @throws StreamError `invalid`: no such table, no transactions there, or an attribute that is no number, or has more than 38 digits
+   *   then; `transient` where another transaction was in the way, or the table throttles; `ambiguous` where it may have happened
+   */
+  transact(transaction: TableTransaction): Promise<TableTransactionResult>;
   /** Strongly consistent; with the version attribute. null: no such item. */
   read(table: string, key: TableItem): Promise<TableItem | null>;
   /** Bytes of the item as the service counts them, without a call. @throws StreamError `invalid` where a value cannot be stored */

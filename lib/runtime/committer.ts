@@ -5,8 +5,10 @@ import type { Head } from "../model/head.js";
 import { type CommitContext, commitCovered } from "./commit.js";
 
 /** So long one commit may take: the session looks at nothing else of its list meanwhile, and a hand-over waits for it. */
-const commitMillis = 10_000;
-/** Until it is known how fast the targets are. */
+const commitMillisMost = 10_000;
+/** N1: a hand-over waits for a commit and for an ack, within the reserve. */
+const commitMillisOf = (reserve: number): number => Math.min(commitMillisMost, reserve / 4);
+/** In the longest commit, until it is known how fast the targets are. */
 const rowsAtFirst = 5_000;
 const rowsLeast = 100;
 const rowsMost = 200_000;
@@ -16,11 +18,16 @@ export class Committer {
   readonly #context: CommitContext;
   #list: readonly Committable[];
   #isBusy = false;
-  #rowsMax = rowsAtFirst;
+  /** In milliseconds. */
+  readonly #commitMax: number;
+  #rowsMax: number;
 
-  constructor(context: CommitContext, list: readonly Committable[]) {
+  /** @param reserve in milliseconds, the part of the session's time that is kept for handing over */
+  constructor(context: CommitContext, list: readonly Committable[], reserve: number) {
     this.#context = context;
     this.#list = list;
+    this.#commitMax = commitMillisOf(reserve);
+    this.#rowsMax = this.#atLeast((rowsAtFirst * this.#commitMax) / commitMillisMost);
   }
 
   get list(): readonly Committable[] {
@@ -85,8 +92,13 @@ export class Committer {
     const rows = rowsOf(piece);
     // Of a few rows in an instant nothing can be told.
     if (rows < rowsLeast && millis < 1_000) return;
-    const rate = Math.round((rows * commitMillis) / Math.max(millis, 1));
-    this.#rowsMax = Math.min(Math.max(rate, rowsLeast), rowsMost);
+    const rate = (rows * this.#commitMax) / Math.max(millis, 1);
+    this.#rowsMax = Math.min(this.#atLeast(rate), rowsMost);
+  }
+
+  /** However slow the targets are: less would make epochs of a few rows. */
+  #atLeast(rows: number): number {
+    return Math.round(Math.max(rows, (rowsLeast * this.#commitMax) / commitMillisMost, 1));
   }
 
   #covered(head: Head): readonly Committable[] {

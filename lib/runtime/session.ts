@@ -77,7 +77,7 @@ export class Session {
     this.#head = head;
     this.#epoch = start.epoch;
     this.#acked = start.epoch;
-    this.#committer = new Committer(parts.commit, start.committables);
+    this.#committer = new Committer(parts.commit, start.committables, parts.settings.reserve);
     this.#recordsBefore = { in: start.recordsIn, out: start.recordsOut };
     this.#phase = firstPhase(head, start.fromHandover ? start.epoch : null);
   }

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { firstTable, foldShards, needsListing } from "../../lib/checkpoint/shard-table.js";
+import { firstTable, foldShards, needsListing, unfollowed } from "../../lib/checkpoint/shard-table.js";
 import { generation, type Millis, millis } from "../../lib/model/ids.js";
 import type { Position, ShardEntry, SourceTable } from "../../lib/model/shards.js";
 import type { LogShard } from "../../lib/ports/log.js";
@@ -205,6 +205,34 @@ describe("K3 a finished entry leaves", () => {
     const before = source([open("l", behind("7", 70), "p"), open("m", behind("8", 80), "p")]);
     const old = [listed("p"), listed("l", "p"), listed("m", "p")];
     expect(fold(before, acking(), old)).toEqual(before);
+  });
+});
+
+describe("K3 P1 a child that came and went between two lists", () => {
+  const half = (shardId: string, first: string, last: string, ...parents: string[]): LogShard => ({
+    shardId,
+    parents,
+    hashKeys: [first, last],
+  });
+  const asOpen = (shard: LogShard): ShardEntry => ({ ...shard, at: { kind: "open", position: behind("5", 50) } });
+  // p became l and r; r became x and y, and is no longer listed, nor p.
+  const [l, x, y] = [half("l", "0", "4", "p"), half("x", "5", "6", "r"), half("y", "7", "9", "r")];
+
+  it("K3 P1 its parent stays, so that the retention is judged by its end: it is not followed", () => {
+    const after = fold(source([ended("p", 50)]), acking(), [l, x, y]);
+    expect(ids(after)).toEqual(["l", "p"]);
+    expect(unfollowed(after).map(({ shardId }) => shardId)).toEqual(["p"]);
+  });
+
+  it("K3 where all of its hash keys are those of later shards it leaves, though a child is gone", () => {
+    const after = fold(source([ended("p", 50), asOpen(l), asOpen(x), asOpen(y)]), acking(), [l, x, y]);
+    expect(ids(after)).toEqual(["l", "x", "y"]);
+    expect(unfollowed(after)).toEqual([]);
+  });
+
+  it("K3 the hash keys of its ancestors are none that follow it", () => {
+    const before = source([ended("p", 40), { ...half("l", "0", "4", "p"), at: finished(50) }]);
+    expect(unfollowed(before).map(({ shardId }) => shardId)).toEqual(["p", "l"]);
   });
 });
 

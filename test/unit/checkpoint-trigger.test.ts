@@ -164,6 +164,29 @@ describe("whether or not anything changed", () => {
       facts({ desired: stopped, progress: handover }),
       ["user", "stop"],
     ],
+    [
+      "N1 B1 it is to stop, the stop was aborted, and a session must hand over: first it hands over",
+      facts({ desired: stopped, progress: handover, head: { consecutiveAborts: 1 } }),
+      ["handover", "continue"],
+    ],
+    [
+      "N1 B1 it is to stop, the stop was aborted, and nobody must hand over",
+      facts({ desired: stopped, head: { consecutiveAborts: 1 } }),
+      ["user", "stop"],
+    ],
+    [
+      "N1 B1 it is to sleep, that was aborted, and a session must hand over",
+      facts({ desired: desired({ state: "suspended" }), progress: handover, head: { consecutiveAborts: 1 } }),
+      ["handover", "continue"],
+    ],
+    [
+      "N1 B1 all sources are finished, the last checkpoint was aborted, and a session must hand over",
+      facts({
+        progress: progresses(progress({ sourcesFinished: true, handover: true })),
+        head: { consecutiveAborts: 1 },
+      }),
+      ["handover", "continue"],
+    ],
     ["B1 all sources are finished", facts({ progress: ended, head: justTriggered }), ["end", "finish"]],
     [
       "B1 the sources of one of two tasks are finished",
@@ -222,6 +245,30 @@ it("B1 what is triggered: the next id, now, by the options", () => {
       reason: "interval",
       triggeredAt: now,
     },
+  });
+});
+
+describe("N1 B2 a savepoint is aligned", () => {
+  const given = (consecutiveAborts: number) =>
+    decide(
+      facts({
+        record: two,
+        leases: leases(held(), held()),
+        progress: progresses(progress({ handover: true }), progress({ task: task1 })),
+        desired: desired({ savepoint: { id: "w", name: "june" } }),
+        head: { consecutiveAborts },
+      }),
+      me,
+    );
+
+  it("N1 B2 one checkpoint is both, the savepoint and the hand-over", () => {
+    const pending = { reason: "handover", alignment: "aligned", savepoint: { name: "june" } };
+    expect(given(0)).toMatchObject({ kind: "trigger", pending });
+  });
+
+  it("N1 B2 where it was aborted a session that must hand over does so first, unaligned", () => {
+    const pending = { reason: "handover", andThen: "continue", alignment: "unaligned", savepoint: null };
+    expect(given(1)).toMatchObject({ kind: "trigger", pending });
   });
 });
 
