@@ -7,6 +7,7 @@ export default defineConfig({
   resolve: {
     alias: {
       "tidemark/lambda": here("./lib/lambda.ts"),
+      "tidemark/postgres": here("./lib/postgres.ts"),
       "tidemark/testing": here("./lib/testing/index.ts"),
       "tidemark/cdk": here("./cdk/index.ts"),
       "#lib": here("./lib"),

@@ -4,9 +4,10 @@ import type * as kinesis from "aws-cdk-lib/aws-kinesis";
 import type * as s3 from "aws-cdk-lib/aws-s3";
 import type { Construct, IConstruct } from "constructs";
 import type { BindingNames } from "#lib/compose.js";
+import { databaseName, isAddress } from "#lib/connectors/postgres/database-names.js";
 import { StreamError } from "#lib/model/errors.js";
 import type { PlanFacts, PlanPart } from "./plan-facts.js";
-import { type BoundKind, localKinds, type Need, sinkNeed, sourceNeed } from "./sink-grants.js";
+import { type BoundKind, databaseKinds, localKinds, type Need, sinkNeed, sourceNeed } from "./sink-grants.js";
 import { checkTableKey, type KeyAttribute } from "./table-key.js";
 
 /** What a pipeline reads and writes, by the logical names that its file uses. */
@@ -41,7 +42,23 @@ export function checkBindings(
   for (const part of [...facts.sources, ...facts.sinks]) checkKind(where, part, ownKinds, facts.sources.includes(part));
   checkBound(where, needsOf(facts), bindings);
   for (const source of facts.sources) checkRegion(scope, where, source, bindings);
-  for (const sink of facts.sinks) checkSinkTable(where, sink, bindings);
+  for (const sink of facts.sinks) {
+    checkSinkTable(where, sink, bindings);
+    if (databaseKinds.has(sink.kind)) checkDatabase(where, sink, bindings);
+  }
+}
+
+/** @throws StreamError `invalid`: bound to nothing, or to a URL with a password, which the template would show */
+function checkDatabase(where: string, { name, config }: PlanPart, { databases = {} }: TidemarkBindings): void {
+  const logical = (config.target as { readonly name: string }).name;
+  // A name that is not bound is its own.
+  const bound = Object.hasOwn(databases, logical) ? databases[logical] : logical;
+  if (bound === undefined || (bound === logical && !isAddress(logical)))
+    throw new StreamError(
+      "invalid",
+      `${where}, sink "${name}": databases.${logical} is bound to nothing; bind it to a variable of the functions that has its URL: databases: { ${JSON.stringify(logical)}: "env:DATABASE_URL" }, environmentVariables: { DATABASE_URL: … }`,
+    );
+  if (!Token.isUnresolved(bound)) databaseName(logical, bound);
 }
 
 const needsOf = ({ sources, sinks }: PlanFacts): readonly Need[] => [
@@ -57,7 +74,7 @@ function checkKind(where: string, part: PlanPart, ownKinds: ReadonlySet<string>,
       `${where}, ${user}: is a file, and a function keeps none; deploy a pipeline that reads a stream and writes a table, and use files with "tidemark dev"`,
     );
   }
-  if (isSource || ownKinds.has(part.kind) || sinkNeed(part) !== null) return;
+  if (isSource || ownKinds.has(part.kind) || databaseKinds.has(part.kind) || sinkNeed(part) !== null) return;
   throw new StreamError(
     "invalid",
     `${where}, ${user}: what sinks of the kind "${part.kind}" need is not known here; give it with grants: { "${part.kind}": (task) => … }, which may be empty`,

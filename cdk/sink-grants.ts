@@ -59,6 +59,9 @@ export const sourceActions: readonly string[] = [
   "kinesis:ListShards",
 ];
 
+/** They are let in by the database: its password and network, not by permissions of AWS. */
+export const databaseKinds: ReadonlySet<string> = new Set(["postgres"]);
+
 /** A file of the machine that runs a pipeline: a function has none that outlives it. */
 export const localKinds: ReadonlySet<string> = new Set(["file"]);
 

@@ -4,6 +4,7 @@ import { dynamoRegisters } from "./connectors/dynamo-registers.js";
 import { dynamoTables } from "./connectors/dynamo-tables.js";
 import { fileLog } from "./connectors/file-log.js";
 import { kinesisLog } from "./connectors/kinesis-log.js";
+import { kinesisStreams } from "./connectors/kinesis-streams.js";
 import { lambdaFunctions } from "./connectors/lambda-functions.js";
 import { logs } from "./connectors/logs.js";
 import { nodeFiles } from "./connectors/node-files.js";
@@ -115,6 +116,7 @@ export function awsWorld(
     files,
     objects: s3Objects(clients.s3),
     tables: dynamoTables(clients.dynamo),
+    streams: kinesisStreams(clients.kinesis),
     functions: lambdaFunctions(clients.lambda, environment.functions),
   };
 }

@@ -2,17 +2,20 @@
 
 export type { Compression } from "./connectors/compression.js";
 export { type CsvOptions, type CsvValue, csv } from "./connectors/csv.js";
+export { dynamoCounters } from "./connectors/dynamo-counters.js";
 export { dynamoTable } from "./connectors/dynamo-table.js";
 export type { FileFormat, OpenFile } from "./connectors/file-format.js";
 export { fileSink } from "./connectors/file-sink.js";
 export { type FileSourceOptions, fileSource } from "./connectors/file-source.js";
 export { jsonLines } from "./connectors/json-lines.js";
 export { type KinesisSourceOptions, kinesisSource, type Start } from "./connectors/kinesis-source.js";
+export { type KinesisStreamOptions, kinesisStream } from "./connectors/kinesis-stream.js";
 export { type ParquetOptions, parquet } from "./connectors/parquet.js";
 export type { ParquetRow, ParquetType } from "./connectors/parquet-columns.js";
 export type { PartitionValue } from "./connectors/partitions.js";
 export { type S3FilesOptions, s3Files } from "./connectors/s3-files.js";
 export { bytes, type Codec, type JsonCodec, json, type SchemaCodec, text } from "./model/codecs.js";
+export { type Deduped, type DedupeState, dedupe, emptyDedupe, inheritDedupe } from "./model/dedupe.js";
 export type { Duration } from "./model/duration.js";
 export { type ErrorKind, StreamError } from "./model/errors.js";
 export { type GzipOptions, gzip } from "./model/gzip.js";

@@ -9,6 +9,7 @@ import { foldManifest, gatherAcks, shardsBefore } from "./fold.js";
 import { idleAfter } from "./idle.js";
 import { failureOf } from "./limits.js";
 import { repeat } from "./repeat.js";
+import { writeSavepointMark } from "./savepoint-marks.js";
 import { needsListing, unfollowed } from "./shard-table.js";
 import { writeManifest, writeMarker } from "./store.js";
 import { describeStream, lossAfterEnd } from "./streams.js";
@@ -40,6 +41,7 @@ export async function complete(coordinator: Coordinator, facts: Facts, pending: 
   if (previous !== null && memory.markedSha256 !== previous.ref.sha256) {
     await writeMarker(store, head.incarnation, previous.ref);
   }
+  if (pending.savepoint !== null) await writeSavepointMark(store, head.incarnation, ref, pending.savepoint.name);
   if (!(await tryHead(store, version, next))) return;
   memory.facts.completed = { hash: ref.sha256, manifest };
   await writeMarker(store, head.incarnation, ref);

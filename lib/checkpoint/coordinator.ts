@@ -9,6 +9,7 @@ import { noteFailure } from "./lease.js";
 import { failureOf } from "./limits.js";
 import type { OpeningContext } from "./opening.js";
 import { invoke, open, reject } from "./opening-steps.js";
+import { nameLast } from "./savepoints.js";
 import { readHead, type Versioned, writeMarker } from "./store.js";
 import * as transitions from "./transitions.js";
 import { tryHead } from "./try-head.js";
@@ -148,7 +149,7 @@ async function perform(
     case "reject":
       return reject(store, facts.record, decision.code, decision.failure);
     case "savepoint":
-      return tryHead(store, version, transitions.nameSavepoint(head, decision.savepoint));
+      return nameLast(store, facts.head, decision.savepoint);
     case "refuse-savepoint":
       return tryHead(store, version, transitions.refuseSavepoint(head, decision.requestId, decision.message));
     case "note":

@@ -178,6 +178,9 @@ export function judge(stock: Stock): Judge {
       switch (name.kind) {
         case "marker":
           return name.checkpointId < head.floor && !ids.has(name.checkpointId) ? "marker" : null;
+        case "savepoint":
+          // It goes with the name.
+          return null;
         case "part": {
           const goes = mayGo(name) && !referenced.has(key) && (!name.isAck || isForgotten(name.checkpointId));
           return goes ? "part" : null;

@@ -70,6 +70,12 @@ export const markerKey = (pipeline: string, incarnation: string, checkpointId: C
   `${pipeline}/${incarnation}/completed/${padded(checkpointId, 12)}`;
 export const markerPrefix = (pipeline: string, incarnation: string): string => `${pipeline}/${incarnation}/completed/`;
 
+/** R7: in the bucket a checkpoint is a savepoint where this stands, and {@link markerKey}. */
+export const savepointKey = (pipeline: string, incarnation: string, ref: CheckpointRef, name: string): string =>
+  `${savepointPrefix(pipeline, incarnation)}${padded(ref.checkpointId, 12)}-${ref.sha256}/${name}`;
+export const savepointPrefix = (pipeline: string, incarnation: string): string =>
+  `${pipeline}/${incarnation}/savepoints/`;
+
 /** The copy of a generation record, so that the bucket alone says which generations were opened, and where their output went (R7). */
 export const generationRecordKey = (
   pipeline: string,
@@ -110,9 +116,17 @@ export interface FrameName {
   readonly n: number;
 }
 
+/** The checkpoint that has a name, as the bucket says it (R7). */
+export interface SavepointMark {
+  readonly checkpointId: CheckpointId;
+  readonly sha256: Sha256;
+  readonly name: string;
+}
+
 /** What an object's key says it is. "part": snapshots, held output, lists, long acks. */
 export type ObjectName =
   | { readonly kind: "marker"; readonly checkpointId: CheckpointId }
+  | ({ readonly kind: "savepoint" } & SavepointMark)
   | { readonly kind: "manifest"; readonly ref: CheckpointRef }
   | { readonly kind: "record"; readonly generation: Generation; readonly sha256: Sha256 }
   | ({ readonly kind: "frame" } & FrameName)
@@ -130,6 +144,11 @@ export function parseObjectKey(prefix: string, key: string): ObjectName | null {
   const rest = key.slice(prefix.length);
   const marker = /^completed\/(\d{12,})$/.exec(rest);
   if (marker !== null) return { kind: "marker", checkpointId: checkpointId(Number(marker[1])) };
+  const savepoint = /^savepoints\/(\d{12,})-([0-9a-f]{64})\/([^/]+)$/.exec(rest);
+  if (savepoint !== null) {
+    const [, id, hash, name = ""] = savepoint;
+    return { kind: "savepoint", checkpointId: checkpointId(Number(id)), sha256: hash as Sha256, name };
+  }
   const record = /^(\d{8,})\/generation-([0-9a-f]{64})\.json$/.exec(rest);
   if (record !== null) {
     return { kind: "record", generation: generation(Number(record[1])), sha256: record[2] as Sha256 };

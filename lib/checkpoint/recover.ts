@@ -71,9 +71,7 @@ export async function planRecovery(store: CheckpointStore, options: RecoverOptio
     status: "stopped",
     left,
     floor,
-    savepoints: bucket.trusted.flatMap(({ ref, manifest }) =>
-      manifest.savepoint === null ? [] : [{ ...ref, name: manifest.savepoint, requestId: null }],
-    ),
+    savepoints: savepointsOf(bucket),
     asked: await answered(store),
   };
   const kept = new Set(head.savepoints.map((ref) => ref.sha256));
@@ -187,6 +185,16 @@ function unbrokenFrom(trusted: readonly Found[], tips: readonly CheckpointRef[])
   return checkpointId(known.reduce((floor, id) => Math.max(floor, id + 1), 0));
 }
 
+/** R7: a name is of one checkpoint: of several marks, all but the newest are of requests that came to nothing. */
+function savepointsOf({ trusted, savepoints }: Bucket): Head["savepoints"] {
+  const found = new Map<string, Head["savepoints"][number]>();
+  for (const { sha256, name } of savepoints) {
+    const of = trusted.find(({ ref }) => ref.sha256 === sha256);
+    if (of !== undefined && !found.has(name)) found.set(name, { ...of.ref, name, requestId: null });
+  }
+  return [...found.values()].sort((a, b) => a.checkpointId - b.checkpointId);
+}
+
 /** As with the request: a savepoint is made once somebody asks anew. */
 async function answered(store: CheckpointStore): Promise<Head["asked"]> {
   const open = (await readDesired(store))?.value.savepoint ?? null;
@@ -250,11 +258,16 @@ function stagesOf(manifest: Manifest): GenerationRecord["stages"] {
   return Array.from(tasks, (count = 0, stage) => ({ name: name(stage), tasks: count, operators: [] }));
 }
 
+const nameOf = ({ savepoints }: Bucket, id: CheckpointId): string => {
+  const names = savepoints.filter((one) => one.checkpointId === id).map(({ name }) => `"${name}"`);
+  return names.length === 0 ? `checkpoint ${id}` : `checkpoint ${id}, the savepoint ${names.join(", ")},`;
+};
+
 function notesOf(bucket: Bucket, restorable: readonly Found[], last: Found): readonly string[] {
   const kept = new Set(restorable.map(({ ref }) => ref.sha256));
   const lost = bucket.trusted.filter(({ ref }) => !kept.has(ref.sha256)).map(({ ref }) => ref.checkpointId);
   return [
-    ...bucket.distrusted.map(({ checkpointId: id, why }) => `checkpoint ${id} is not whole: ${why}`),
+    ...bucket.distrusted.map(({ checkpointId: id, why }) => `${nameOf(bucket, id)} is not whole: ${why}`),
     ...bucket.unmarked
       .filter((id) => id > last.ref.checkpointId)
       .map((id) => `checkpoint ${id} has a manifest, but no marker: it is not counted as complete`),

@@ -30,6 +30,7 @@ export interface Distrusted {
 export interface Bucket {
   readonly trusted: readonly Found[];
   readonly distrusted: readonly Distrusted[];
+  readonly savepoints: readonly names.SavepointMark[];
   /** Ids of manifests without a marker. */
   readonly unmarked: readonly CheckpointId[];
   readonly records: readonly { readonly generation: Generation; readonly sha256: Sha256 }[];
@@ -65,6 +66,7 @@ export async function readBucket(store: CheckpointStore, incarnation: string): P
   return {
     trusted: trusted.sort((a, b) => newest(a.ref, b.ref)),
     distrusted: distrusted.sort(newest),
+    savepoints: parsed.flatMap((name) => (name.kind === "savepoint" ? [name] : [])).sort(newest),
     unmarked: [...new Set(manifests.map((ref) => ref.checkpointId))].filter((id) => !marked.has(id)),
     records: records.sort((a, b) => b.generation - a.generation),
     generation: generation(greatest([...generations, ...generationsOnly(keys, prefix)])),

@@ -2,7 +2,8 @@ import type { Pending } from "../model/checkpoints.js";
 import type { Desired, Head } from "../model/head.js";
 import type { Decision } from "./decide.js";
 import type { Facts } from "./facts.js";
-import { type CheckpointStore, readDesired, readHead } from "./store.js";
+import { writeSavepointMark } from "./savepoint-marks.js";
+import { type CheckpointStore, readDesired, readHead, type Versioned } from "./store.js";
 import { nameSavepoint, refuseSavepoint } from "./transitions.js";
 import { tryHead } from "./try-head.js";
 
@@ -43,13 +44,21 @@ function whyNot({ name, requestId }: Wanted, head: Head): string | null {
     : `${aborts} checkpoints that were to be it were aborted after their time-out; lengthen checkpoint.timeout, or see what is slow, and ask again`;
 }
 
+/** R1, R7: the last checkpoint of a pipeline that rests gets a name, in the bucket first. */
+export async function nameLast(store: CheckpointStore, head: Versioned<Head>, savepoint: Wanted): Promise<boolean> {
+  const { version, value } = head;
+  const next = nameSavepoint(value, savepoint);
+  if (value.completed !== null) await writeSavepointMark(store, value.incarnation, value.completed, savepoint.name);
+  return tryHead(store, version, next);
+}
+
 /** What a coordinator does with the request of a pipeline that rests, for who does not want to wait for one. */
 export async function answerSavepoint(store: CheckpointStore): Promise<void> {
   const desired = (await readDesired(store))?.value ?? null;
   const head = await readHead(store);
   const decision = head === null ? null : decideSavepoint({ desired }, head.value);
   if (head === null || decision === null) return;
-  if (decision.kind === "savepoint") await tryHead(store, head.version, nameSavepoint(head.value, decision.savepoint));
+  if (decision.kind === "savepoint") await nameLast(store, head, decision.savepoint);
   if (decision.kind === "refuse-savepoint")
     await tryHead(store, head.version, refuseSavepoint(head.value, decision.requestId, decision.message));
 }

@@ -1,4 +1,5 @@
 import type { Ack } from "../model/checkpoints.js";
+import { type DedupeState, inheritDedupe } from "../model/dedupe.js";
 import { invariant } from "../model/errors.js";
 import { millis } from "../model/ids.js";
 import { keyGroupAt, ownerOf } from "../model/key-ranges.js";
@@ -99,7 +100,10 @@ function turnOver(
   const entering = listed
     .filter((shard) => !known.has(shard.shardId) && mayEnter(shard, known, names, acks))
     .map(
-      (shard): ShardEntry => ({ ...describe(shard), at: { kind: "open", position: childStart(source, shard, known) } }),
+      (shard): ShardEntry => ({
+        ...describe(shard),
+        at: { kind: "open", position: childStart(source, shard, known), ...inherited(shard, known) },
+      }),
     );
   const all = [...shards, ...entering];
   return all.filter((entry) => !mayLeave(entry, all, listed, names));
@@ -148,6 +152,12 @@ function childStart(source: SourceTable, shard: LogShard, known: ReadonlyMap<str
   const readTo = millis(Math.min(...readTos));
   if (source.start === "horizon") return { kind: "beginning", readTo };
   return { kind: "timestamp", at: source.start, readTo };
+}
+
+/** C6: a repeat lies in the shard of its record, or in one that came out of it. */
+function inherited(shard: LogShard, known: ReadonlyMap<string, ShardEntry>): { readonly taken?: DedupeState } {
+  const parents = shard.parents.map((parent) => known.get(parent)?.at.taken).filter((taken) => taken !== undefined);
+  return parents.length === 0 ? {} : { taken: inheritDedupe(parents) };
 }
 
 /**

@@ -2,6 +2,7 @@ import type { CheckpointRef } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import { type Code, type Desired, type Failure, type Head, rejectedKind } from "../model/head.js";
 import type { Sha256 } from "../model/ids.js";
+import { removeSavepointMarks } from "./savepoint-marks.js";
 import { isAnswered } from "./savepoints.js";
 import { type CheckpointStore, readDesired, readHead, swapDesired } from "./store.js";
 import { deleteSavepoint } from "./transitions.js";
@@ -178,6 +179,8 @@ export async function removeSavepoint(store: CheckpointStore, name: string): Pro
   const wasAsked = await takeBack(store, name);
   for (let attempt = 1, found = wasAsked; attempt <= attemptsMax; attempt++) {
     const head = await readHead(store);
+    // R7: first, so that a head that is lost now brings back nothing that somebody wanted gone.
+    if (head !== null) await removeSavepointMarks(store, head.value.incarnation, name);
     const next = head === null ? null : deleteSavepoint(head.value, name);
     if (head === null || next === null || next === head.value) return found;
     found = true;

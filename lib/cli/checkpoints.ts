@@ -3,6 +3,7 @@ import { Command } from "commander";
 import { type CheckpointSummary, listCheckpoints } from "../checkpoint/history.js";
 import { checkNeverRan } from "../checkpoint/incarnations.js";
 import { type CheckpointStore, readHead } from "../checkpoint/store.js";
+import { readUncommitted, type Uncommitted } from "../checkpoint/uncommitted.js";
 import { dynamoTables } from "../connectors/dynamo-tables.js";
 import { formatMillis } from "../model/duration.js";
 import { StreamError } from "../model/errors.js";
@@ -27,7 +28,7 @@ export function checkpointsCommand(): Command {
     .addHelpText("after", notes)
     .action(async (file: string, flags: Flags) => {
       const found = await read(file, flags);
-      process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : checkpointTable(found));
+      process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : checkpointTable(found) + uncommittedText(found));
     });
 }
 
@@ -35,10 +36,45 @@ const notes = `
 Nothing is changed. While "tidemark dev" runs on the embedded cloud, set AWS_ENDPOINT_URL to the endpoint that it printed.
 
 Members with --json: id, generation, kind (checkpoint, savepoint, suspend, stop, final), triggeredAt, completedAt,
-durationMillis, bytes (written for it), records (since the pipeline began), positions (source, shard, at).`;
+durationMillis, bytes (written for it), records (since the pipeline began), positions (source, shard, at),
+uncommitted (output that it covers and that is not known to be written: sink, rows, cause of a commit that failed or null).`;
 
-const read = (file: string, flags: Flags): Promise<readonly CheckpointSummary[]> =>
-  withStore(file, flags, async (opened) => listCheckpoints(opened.store, await headOf(opened)));
+/** A checkpoint, and what of its output is not seen yet. */
+export interface ListedCheckpoint extends CheckpointSummary {
+  readonly uncommitted: readonly Pick<Uncommitted, "sink" | "rows" | "cause">[];
+}
+
+const read = (file: string, flags: Flags): Promise<readonly ListedCheckpoint[]> =>
+  withStore(file, flags, async (opened) => {
+    const head = await headOf(opened);
+    const all = await listCheckpoints(opened.store, head);
+    return withUncommitted(all, await readUncommitted(opened.store, head));
+  });
+
+/** Output that was prepared for a checkpoint that was aborted is the next complete one's. */
+export function withUncommitted(
+  all: readonly CheckpointSummary[],
+  uncommitted: readonly Uncommitted[],
+): readonly ListedCheckpoint[] {
+  const covering = (id: number) => all.findLast((checkpoint) => checkpoint.id >= id)?.id;
+  return all.map((checkpoint) => {
+    const own = uncommitted.filter((one) => covering(one.checkpointId) === checkpoint.id);
+    return { ...checkpoint, uncommitted: own.map(({ sink, rows, cause }) => ({ sink, rows, cause })) };
+  });
+}
+
+/** Below the table: a line for each checkpoint, and one for each cause. "" where all is written. */
+export function uncommittedText(checkpoints: readonly ListedCheckpoint[]): string {
+  const open = checkpoints.filter(({ uncommitted }) => uncommitted.length > 0);
+  const lines = open.map(({ id, uncommitted }) => {
+    const what = uncommitted.map(({ sink, rows }) => `${sink} (${rows.toLocaleString("en-US")} rows)`).join(", ");
+    return `checkpoint ${id}: completed, commits pending: ${what}`;
+  });
+  const causes = new Set(open.flatMap(({ uncommitted }) => uncommitted.flatMap(({ cause }) => cause ?? [])));
+  return [...lines, ...[...causes].map((cause) => `the last commit that failed: ${cause}`)]
+    .map((l) => `${l}\n`)
+    .join("");
+}
 
 export interface StoreFlags {
   readonly data?: string;

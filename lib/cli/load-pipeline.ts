@@ -127,8 +127,12 @@ const ownLibrary = {
       resolve: (args: { path: string }) => { path: string; external: true },
     ) => void;
   }) {
-    const places: Readonly<Record<string, string>> = { tidemark: "../index.js", "tidemark/lambda": "../lambda.js" };
-    build.onResolve({ filter: /^tidemark(\/lambda)?$/ }, ({ path }) => ({
+    const places: Readonly<Record<string, string>> = {
+      tidemark: "../index.js",
+      "tidemark/lambda": "../lambda.js",
+      "tidemark/postgres": "../postgres.js",
+    };
+    build.onResolve({ filter: /^tidemark(\/lambda|\/postgres)?$/ }, ({ path }) => ({
       path: pathToFileURL(fileURLToPath(new URL(places[path] ?? "", import.meta.url))).href,
       external: true,
     }));

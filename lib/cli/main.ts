@@ -9,6 +9,7 @@ import { devCommand } from "./dev/command.js";
 import { exitCodes, usageExitCode } from "./exit-codes.js";
 import { commandFailure } from "./failures.js";
 import { planCommand } from "./plan.js";
+import { quarantineCommand } from "./quarantine.js";
 import { recoverCommand } from "./recover.js";
 import { savepointCommand } from "./savepoint.js";
 import { startCommand } from "./start.js";
@@ -30,6 +31,7 @@ const program = new Command("tidemark")
   .addCommand(startCommand())
   .addCommand(deleteCommand())
   .addCommand(checkCommand())
+  .addCommand(quarantineCommand())
   .addCommand(recoverCommand())
   .addHelpText(
     "after",

@@ -40,6 +40,8 @@ export function sizeOfItem(item: Readonly<MarshalledItem>): number {
 function marshalMembers(value: object, path: string, depth: number): MarshalledItem {
   const members = Object.entries(value).filter(([, member]) => member !== undefined);
   const join = path === "" ? "" : `${path}.`;
+  if (members.some(([name]) => name === ""))
+    throw unstorable(path, "has a member without a name, which DynamoDB does not take");
   return record(members.map(([name, member]) => [name, marshal(member, `${join}${name}`, depth)]));
 }
 

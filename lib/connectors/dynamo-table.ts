@@ -1,7 +1,6 @@
 import { invariant, StreamError } from "../model/errors.js";
-import { type Key, keyBytes } from "../model/keys.js";
+import type { Key } from "../model/keys.js";
 import { mayReplace, sameIncarnation, versionAttribute } from "../model/versions.js";
-import { kindOf } from "../pipeline/checks.js";
 import { type Deletion, deletedKey } from "../pipeline/deletion.js";
 import type {
   EagerSink,
@@ -14,14 +13,15 @@ import type {
 } from "../pipeline/sink.js";
 import type { Clock } from "../ports/clock.js";
 import { type AttributeType, itemBytesMax, type TableItem } from "../ports/tables.js";
-
-type KeyKind = { string: string; number: number; bytes: Uint8Array };
-type Named<K extends string> = { readonly [P in K]: string };
-type Kinded<K extends Readonly<Record<string, keyof KeyKind>>> = { readonly [P in keyof K]: KeyKind[K[P]] };
-
-// https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-const partitionKeyBytesMax = 2_048;
-const sortKeyBytesMax = 1_024;
+import {
+  checkedTable,
+  checkTableKey,
+  type KeyAttribute,
+  type KeyKind,
+  type Kinded,
+  type Named,
+  rowKey,
+} from "./table-key.js";
 
 /** Puts under way at a time. */
 const putsAtOnce = 16;
@@ -60,15 +60,16 @@ export function dynamoTable<const K extends Readonly<Record<string, keyof KeyKin
 export function dynamoTable(
   options: TableOptions<readonly string[] | Readonly<Record<string, AttributeType>>> & TableDelivery,
 ): Sink<never> {
-  const { table } = options;
-  const key = checkedKey(options);
-  const keyOf = (row: TableItem) => rowKey(table, key, (deletedKey(row) as TableItem | null) ?? row);
+  const { table, key } = checkedTable("dynamoTable", options);
+  checkDelivery(options);
+  const where = whereOf(table);
+  const keyOf = (row: TableItem) => rowKey(where, key, (deletedKey(row) as TableItem | null) ?? row);
   const config = { table, key: key.map(({ name, type }) => ({ name, type })) };
   const open = (resources: SinkResources) => openTable(resources, resources.bind("table", table), key);
   if (options.delivery !== "eager") {
     return { kind: "dynamo-table", delivery: "held", config, keyOf, open } satisfies HeldSink<never>;
   }
-  const keyFor = (of: Key) => rowKey(table, key, itemWithKey(table, key, of));
+  const keyFor = (of: Key) => rowKey(where, key, itemWithKey(table, key, of));
   return {
     kind: "dynamo-table",
     delivery: "eager",
@@ -79,21 +80,12 @@ export function dynamoTable(
   } satisfies EagerSink<never>;
 }
 
-interface KeyAttribute {
-  readonly name: string;
-  readonly type: AttributeType;
-}
-
-const types: ReadonlySet<string> = new Set(["string", "number", "bytes"]);
-
-function checkedKey(options: {
+function checkDelivery(options: {
   readonly table: string;
-  readonly key: unknown;
   readonly delivery?: string;
   readonly stableKeys?: unknown;
-}): readonly KeyAttribute[] {
-  const { table, key, delivery } = options;
-  if (typeof table !== "string" || table === "") throw invalidSink(String(table), `"table" must name a table`);
+}): void {
+  const { table, delivery } = options;
   if (delivery !== undefined && delivery !== "held" && delivery !== "eager")
     throw invalidSink(table, `delivery is ${JSON.stringify(delivery)}; it must be "held" or "eager"`);
   if (delivery === "eager" && options.stableKeys !== true)
@@ -101,23 +93,10 @@ function checkedKey(options: {
       table,
       'delivery "eager" is exact only where which keys are written depends neither on time nor on the order of arrival: say so with stableKeys: true, or leave the delivery out (W3)',
     );
-  const attributes = Array.isArray(key)
-    ? key.map((name: unknown) => ({ name, type: "string" }))
-    : Object.entries(typeof key === "object" && key !== null ? key : {}).map(([name, type]) => ({
-        name,
-        type: type as unknown,
-      }));
-  const good = attributes.every(({ name, type }) => typeof name === "string" && name !== "" && types.has(String(type)));
-  if (attributes.length < 1 || attributes.length > 2 || !good) {
-    throw invalidSink(
-      table,
-      `it has no key; give the table's key attributes, partition key first: key: ["airport"], or with types: key: { airport: "string", year: "number" }`,
-    );
-  }
-  return attributes as readonly KeyAttribute[];
 }
 
-const invalidSink = (table: string, why: string) => new StreamError("invalid", `dynamoTable "${table}": ${why}`);
+const whereOf = (table: string): string => `dynamoTable "${table}"`;
+const invalidSink = (table: string, why: string) => new StreamError("invalid", `${whereOf(table)}: ${why}`);
 
 /** The key attributes of an operator's key: the key itself, or its parts in order. */
 function itemWithKey(table: string, attributes: readonly KeyAttribute[], key: Key): TableItem {
@@ -130,68 +109,12 @@ function itemWithKey(table: string, attributes: readonly KeyAttribute[], key: Ke
   );
 }
 
-/** What tells rows apart: the key attributes' bytes. */
-function rowKey(table: string, key: readonly KeyAttribute[], row: TableItem): string {
-  if (typeof row !== "object" || row === null) throw invalidSink(table, `a row is ${kindOf(row)}, not an object`);
-  const [only] = key;
-  if (key.length === 1 && only?.type === "string")
-    return stringKey(table, row[only.name], only.name, partitionKeyBytesMax);
-  const limits = [partitionKeyBytesMax, sortKeyBytesMax];
-  return key.map((attribute, index) => partKey(table, row[attribute.name], attribute, limits[index] ?? 0)).join("|");
-}
-
-function stringKey(table: string, value: unknown, name: string, bytesMax: number): string {
-  if (typeof value !== "string" || value === "") throw badKeyValue(table, name, "a string that is not empty", value);
-  // Bytes of UTF-8 are counted only where there may be too many: at most three for a UTF-16 unit.
-  if (value.length * 3 > bytesMax && Buffer.byteLength(value) > bytesMax) throw longKeyValue(table, name, bytesMax);
-  return value;
-}
-
-function partKey(table: string, value: unknown, { name, type }: KeyAttribute, bytesMax: number): string {
-  if (type === "bytes") {
-    if (!(value instanceof Uint8Array) || value.length === 0) throw badKeyValue(table, name, "bytes", value);
-    if (value.length > bytesMax) throw longKeyValue(table, name, bytesMax);
-    return Buffer.from(value).toString("hex");
-  }
-  if (type === "number") {
-    if (typeof value !== "number" || !Number.isFinite(value)) throw badKeyValue(table, name, "a finite number", value);
-    return Buffer.from(keyBytes(value)).toString("hex");
-  }
-  return Buffer.from(stringKey(table, value, name, bytesMax), "utf8").toString("hex");
-}
-
-function longKeyValue(table: string, name: string, bytesMax: number): StreamError {
-  return invalidSink(
-    table,
-    `key attribute "${name}" of a row has more than ${bytesMax} bytes, which DynamoDB refuses; write a shorter key, such as a hash of it`,
-  );
-}
-
-function badKeyValue(table: string, name: string, expected: string, value: unknown): StreamError {
-  const isEmpty = value === "" || (value instanceof Uint8Array && value.length === 0);
-  const found = value === undefined ? "is missing" : `is ${isEmpty ? "empty" : kindOf(value)}`;
-  return invalidSink(table, `key attribute "${name}" of a row ${found}; it must be ${expected}`);
-}
-
 function openTable(resources: SinkResources, target: string, key: readonly KeyAttribute[]): HeldWriter & EagerWriter {
   const names = key.map(({ name }) => name);
   const validate = (row: unknown) => checkItem(resources, target, row as TableItem);
   return {
     target,
-    async check() {
-      const found = await resources.tables.describe(target);
-      if (found.kind === "absent")
-        throw new StreamError(
-          "invalid",
-          `sink table "${target}": there is no such table; create it with the key ${describeKey(key)}`,
-        );
-      if (describeKey(found.key) !== describeKey(key)) {
-        throw new StreamError(
-          "invalid",
-          `sink table "${target}": its key is ${describeKey(found.key)}, the pipeline writes by ${describeKey(key)}; change dynamoTable's "key", or use another table`,
-        );
-      }
-    },
+    check: () => checkTableKey(resources.tables, target, { maker: "dynamoTable", key }),
     validate,
     close: async () => undefined,
     async apply(table, writes, permit) {
@@ -243,9 +166,6 @@ const tombstoneSeconds = 24 * 3_600;
 const deletedAttribute = "~deleted";
 const expiresAttribute = "~expires";
 const ourAttributes = [versionAttribute, deletedAttribute, expiresAttribute];
-
-const describeKey = (key: readonly KeyAttribute[]): string =>
-  `(${key.map(({ name, type }) => `${name}: ${type}`).join(", ")})`;
 
 /** W1: refused by an equal one is done; by a newer one of the same incarnation, written since: done too, for it covers this one. */
 async function putRow(

@@ -12,12 +12,13 @@ import { incarnationBytes, versionAttribute } from "../model/versions.js";
 import type { AttributeType, TablePut, Tables } from "../ports/tables.js";
 import { awsError, markLostAnswers } from "./aws-errors.js";
 import { marshalItem, sizeOfItem, unmarshalItem } from "./dynamo-items.js";
+import { transact } from "./dynamo-transactions.js";
 import { keyOf, versionedItem, versionOf } from "./versioned-items.js";
 
 const attributeTypes: Readonly<Record<string, AttributeType>> = { S: "string", N: "number", B: "bytes" };
 
 /**
- * Users' tables in DynamoDB. A put is one conditional PutItem of the whole item (W1).
+ * Users' tables in DynamoDB. A put is one conditional PutItem of the whole item (W1), a transaction one TransactWriteItems (C5).
  *
  * @example const tables = dynamoTables(clients.dynamo);
  */
@@ -49,6 +50,7 @@ export function dynamoTables(client: DynamoDBClient): Tables {
       }
       return { kind: "refused", version: await readVersion(client, put) };
     },
+    transact: (transaction) => transact(client, transaction),
     async read(table, key) {
       try {
         const Key = marshalItem(key);

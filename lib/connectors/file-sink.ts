@@ -6,6 +6,7 @@ import { kindOf, refuse } from "../pipeline/checks.js";
 import { deletedKey } from "../pipeline/deletion.js";
 import type { SealedEpoch, Sink, SinkResources, TwoPhaseSink, TwoPhaseWriter } from "../pipeline/sink.js";
 import { checkCodec } from "../pipeline/source.js";
+import { stagedNames } from "../pipeline/staged-names.js";
 import type { Files } from "../ports/files.js";
 import { StagedFile } from "./staged-file.js";
 
@@ -147,18 +148,13 @@ class FileWriter implements TwoPhaseWriter {
   async sweep(keep: readonly unknown[]): Promise<void> {
     const kept = new Set(keep.map((prepared) => basename((prepared as Staged).staged)));
     const folder = join(this.target, stagedFolder);
-    const ours = (await this.#files.list(folder)).filter((name) => name.startsWith(this.#stage.task));
-    const receipts = ours.filter((name) => name.endsWith(receiptEnding));
-    // A session whose generation is over may come late: what newer ones have staged is not its to remove.
-    const own = this.#generationIn(this.#stage.session);
-    const mayGo = (name: string) => !name.startsWith(this.#stage.session) && !(this.#generationIn(name) > own);
-    const left = ours.filter((name) => !name.endsWith(receiptEnding) && mayGo(name));
+    const names = await this.#files.list(folder);
+    const isReceipt = (name: string) => name.endsWith(receiptEnding);
+    const receipts = names.filter((name) => isReceipt(name) && name.startsWith(this.#stage.task));
+    const { mayGo } = stagedNames(this.#stage);
+    const left = names.filter((name) => !isReceipt(name) && mayGo(name));
     const old = [...left.filter((name) => !kept.has(name)), ...receipts.slice(0, -receiptsKept)];
     for (const name of old) await this.#files.remove(join(folder, name));
-  }
-
-  #generationIn(name: string): number {
-    return Number(name.slice(this.#stage.task.length).split("-")[0]);
   }
 
   #nextEpoch(): StagedFile {

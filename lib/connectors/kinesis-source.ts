@@ -23,6 +23,12 @@ export interface KinesisSourceOptions<T> {
    */
   readonly aggregation?: "kpl" | "unchecked" | "none";
   /**
+   * `true` where `kinesisStream` writes to the stream: what it put twice is left out, and what it puts again because an earlier record of
+   * its key was refused, so that each row comes once, those of a partition key in their order (C6). Records of other producers come as
+   * they are.
+   */
+  readonly deduplicate?: boolean;
+  /**
    * The partition key that the producer puts a record with. Where `.keyBy()` gets this very function (with nothing but `.filter()`
    * between), records already lie where their key's task reads, and go to no other task, as long as each shard lies within the key
    * groups of one task (K2): as many shards of equal size as tasks, or a multiple. Else an exchange is used, as without it.
@@ -46,7 +52,7 @@ const streamName = /^[A-Za-z0-9_.-]{1,128}$/;
  */
 export function kinesisSource<T>(options: KinesisSourceOptions<T>): Source<T> {
   const where = "kinesisSource()";
-  checkMembers(where, options, ["stream", "codec", "start", "end", "aggregation", "partitionedBy"]);
+  checkMembers(where, options, ["stream", "codec", "start", "end", "aggregation", "deduplicate", "partitionedBy"]);
   const { stream, codec, aggregation = "kpl", partitionedBy } = options;
   if (typeof stream !== "string" || !streamName.test(stream)) {
     const found = typeof stream === "string" ? quoted(stream) : kindOf(stream);
@@ -54,13 +60,15 @@ export function kinesisSource<T>(options: KinesisSourceOptions<T>): Source<T> {
   }
   checkCodec(where, codec);
   if (!aggregations.includes(aggregation)) refuse(`${where}: aggregation`, 'must be "kpl", "unchecked" or "none"');
+  const { deduplicate = false } = options;
+  if (typeof deduplicate !== "boolean") refuse(`${where}: deduplicate`, `must be true or false, not ${kindOf(deduplicate)}`);
   const start = startOf(`${where}: start`, options.start);
   const end = options.end === undefined ? null : timeOf(`${where}: end`, options.end);
   if (end !== null && typeof start === "number" && end <= start) {
     refuse(`${where}: end`, "is not after start, so that nothing would be read");
   }
   if (partitionedBy !== undefined) checkFunction(`${where}: partitionedBy`, partitionedBy, "plain");
-  const config: SourceConfig = Object.freeze({ stream, codec: codec.name, start, end, aggregation });
+  const config: SourceConfig = Object.freeze({ stream, codec: codec.name, start, end, aggregation, ...(deduplicate ? { deduplicate } : {}) });
   return Object.freeze({ kind: "kinesis", config, codec, ...(partitionedBy === undefined ? {} : { partitionedBy }) });
 }
 

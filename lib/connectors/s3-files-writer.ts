@@ -2,6 +2,7 @@ import { StreamError } from "../model/errors.js";
 import { padded } from "../model/ids.js";
 import { deletedKey } from "../pipeline/deletion.js";
 import type { SealedEpoch, SinkResources, TwoPhaseWriter } from "../pipeline/sink.js";
+import { stagedNames } from "../pipeline/staged-names.js";
 import { again } from "./again.js";
 import { EpochFiles, type EpochLimits, type RolledFile } from "./epoch-files.js";
 import type { FileFormat, OpenFile } from "./file-format.js";
@@ -115,12 +116,10 @@ export class S3FilesWriter implements TwoPhaseWriter {
   async sweep(keep: readonly unknown[]): Promise<void> {
     const { objects, clock, stage } = this.#resources;
     const kept = new Set((keep as readonly PreparedFiles[]).flatMap(({ files }) => files.map(({ staged }) => staged)));
-    const all = await again(clock, () => this.#listed(`${this.#stagedFolder}${stage.task}`));
-    // A session whose generation is over may come late: what newer ones have staged is not its to remove.
-    const own = this.#generationIn(`${this.#stagedFolder}${stage.session}`);
-    const mayGo = (key: string) =>
-      !key.startsWith(`${this.#stagedFolder}${stage.session}-`) && !(this.#generationIn(key) > own);
-    const old = all.filter((key) => mayGo(key) && !kept.has(key));
+    const folder = this.#stagedFolder;
+    const { prefix, mayGo } = stagedNames(stage);
+    const all = await again(clock, () => this.#listed(`${folder}${prefix}`));
+    const old = all.filter((key) => mayGo(key.slice(folder.length)) && !kept.has(key));
     if (old.length > 0) await again(clock, () => objects.remove(this.#bucket, old));
   }
 
@@ -137,10 +136,6 @@ export class S3FilesWriter implements TwoPhaseWriter {
 
   get #stagedFolder(): string {
     return `${this.#place.staging}staged/`;
-  }
-
-  #generationIn(key: string): number {
-    return Number(key.slice(this.#stagedFolder.length + this.#resources.stage.task.length).split("-")[0]);
   }
 
   #nextEpoch(): EpochFiles {

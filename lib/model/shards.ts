@@ -1,3 +1,4 @@
+import type { DedupeState } from "./dedupe.js";
 import type { Generation, Millis } from "./ids.js";
 
 /**
@@ -16,13 +17,19 @@ export interface ShardEntry {
   /** Decimal, inclusive. */
   readonly hashKeys: readonly [first: string, last: string];
   readonly at:
-    | { readonly kind: "open"; readonly position: Position }
+    | {
+        readonly kind: "open";
+        readonly position: Position;
+        /** C6: what was taken up to the position, of a source that leaves out repeats. Children begin with it. */
+        readonly taken?: DedupeState;
+      }
     | {
         readonly kind: "finished";
         readonly generation: Generation;
         readonly producer: number;
         readonly sent: Readonly<Record<string, number>>;
         readonly readTo: Millis;
+        readonly taken?: DedupeState;
       };
 }
 

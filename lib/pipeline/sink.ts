@@ -5,6 +5,7 @@ import type { Key } from "../model/keys.js";
 import type { Clock } from "../ports/clock.js";
 import type { Files } from "../ports/files.js";
 import type { Objects } from "../ports/objects.js";
+import type { Streams } from "../ports/streams.js";
 import type { Tables } from "../ports/tables.js";
 
 /** What has a logical name in a pipeline, and a physical one in an environment. */
@@ -19,13 +20,19 @@ export type SendOutside = <T>(step: OutsideStep, call: () => Promise<T>) => Prom
 /** What a sink gets when a session opens it. */
 export interface SinkResources {
   readonly tables: Tables;
+  readonly streams: Streams;
   readonly files: Files;
   readonly objects: Objects;
   readonly clock: Clock;
   /** The physical name of a logical one. */
   readonly bind: (kind: TargetKind, logical: string) => string;
   /** Names for what is staged (R6): `session` is this session's alone: it begins with `task`, which is that of all sessions that have run this sink's task, and goes on with the generation and "-". */
-  readonly stage: { readonly task: string; readonly session: string };
+  readonly stage: {
+    readonly task: string;
+    readonly session: string;
+    /** For the sink's first task: what tasks have staged that are no more begins with `prefix`, and with none of `spared`. Null: another task sees to it. */
+    readonly gone?: { readonly prefix: string; readonly spared: readonly string[] } | null;
+  };
   /** How calls to targets that are no ports are made; where it is missing they are just made. For tests, which lose some. */
   readonly send?: SendOutside;
 }

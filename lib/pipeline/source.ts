@@ -12,6 +12,8 @@ export interface SourceConfig {
   readonly end: Millis | null;
   /** Records that hold many: taken apart, those of other shards left out or not; or left as they are. */
   readonly aggregation: "kpl" | "unchecked" | "none";
+  /** C6: records say which they are, and each is taken once. */
+  readonly deduplicate?: true;
 }
 
 /** A replayable log of records of T. */

@@ -8,6 +8,7 @@ import {
   type SinkDescription,
   type TargetResources,
 } from "./sink-target.js";
+import { stagedNames } from "./staged-names.js";
 
 /** What is prepared at a target, and neither committed nor aborted. */
 export interface Leftover<out Committable> {
@@ -173,13 +174,11 @@ class Transactions<Row, Committable extends Json> implements TwoPhaseWriter {
   }
 
   async sweep(keep: readonly Json[]): Promise<void> {
-    const found = await this.#targets.repeat(this.target, "leftovers", (one) => one.leftovers?.(this.#stage.task));
+    const { prefix, mayGo } = stagedNames(this.#stage);
+    const found = await this.#targets.repeat(this.target, "leftovers", (one) => one.leftovers?.(prefix));
     const kept = new Set(keep.map((prepared) => (prepared as unknown as Prepared<Committable> | null)?.name));
-    // A session whose generation is over may come late: what newer ones have prepared is not its to abort.
-    const own = this.#generationIn(this.#stage.session);
-    const mayGo = (name: string) => !name.startsWith(this.#stage.session) && !(this.#generationIn(name) > own);
     for (const { name, committable } of found ?? []) {
-      if (!kept.has(name) && name.startsWith(this.#stage.task) && mayGo(name))
+      if (!kept.has(name) && mayGo(name))
         await this.#targets.repeat(this.target, "abort", (outside) => outside.abort(committable));
     }
   }
@@ -211,9 +210,5 @@ class Transactions<Row, Committable extends Json> implements TwoPhaseWriter {
     called.catch(() => undefined);
     this.#tail = called;
     return called;
-  }
-
-  #generationIn(name: string): number {
-    return Number(name.slice(this.#stage.task.length).split("-")[0]);
   }
 }

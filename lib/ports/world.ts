@@ -5,6 +5,7 @@ import type { Functions } from "./functions.js";
 import type { Log } from "./log.js";
 import type { Objects } from "./objects.js";
 import type { Registers } from "./registers.js";
+import type { Streams } from "./streams.js";
 import type { Tables } from "./tables.js";
 
 /** All that the system needs from outside, so that all of it can run on memory under a seeded scheduler. */
@@ -17,5 +18,7 @@ export interface World {
   /** Of the user's own buckets: what sinks write. */
   readonly objects: Objects;
   readonly tables: Tables;
+  /** The user's own, written to by sinks. */
+  readonly streams: Streams;
   readonly functions: Functions;
 }

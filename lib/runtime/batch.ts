@@ -1,3 +1,4 @@
+import type { DedupeState } from "../model/dedupe.js";
 import { StreamError } from "../model/errors.js";
 import type { Millis } from "../model/ids.js";
 import type { RecordView } from "./record-view.js";
@@ -27,6 +28,8 @@ export interface Batch {
   give(to: Receiver): Given;
   /** Something was given, or passed over. */
   readonly isBegun: boolean;
+  /** C6: what was taken of the shard up to {@link place}; undefined: repeats are not left out. */
+  taken(): DedupeState | undefined;
   /** Behind which the position is after what was given so far; null: nothing was. */
   place(): Place | null;
 }

@@ -2,6 +2,7 @@ import { coveredBy, observeCompletion } from "../checkpoint/permit.js";
 import type { Json } from "../model/canonical-json.js";
 import type { CommitPermit, Committable } from "../model/checkpoints.js";
 import type { Head } from "../model/head.js";
+import type { CheckpointId } from "../model/ids.js";
 import { type CommitContext, commitCovered } from "./commit.js";
 
 /** So long one commit may take: the session looks at nothing else of its list meanwhile, and a hand-over waits for it. */
@@ -21,6 +22,8 @@ export class Committer {
   /** In milliseconds. */
   readonly #commitMax: number;
   #rowsMax: number;
+  /** Checkpoints that were seen complete: at others what is shown must not stop, for they may have been aborted. */
+  readonly #complete = new Set<CheckpointId>();
 
   /** @param reserve in milliseconds, the part of the session's time that is kept for handing over */
   constructor(context: CommitContext, list: readonly Committable[], reserve: number) {
@@ -57,9 +60,15 @@ export class Committer {
     return new Set(this.#covered(head).map((item) => item.checkpointId)).size;
   }
 
+  /** What a commit shows may end at this head's checkpoint (C2). */
+  observe(head: Head): void {
+    if (head.completed !== null) this.#complete.add(head.completed.checkpointId);
+  }
+
   /** Commits the next piece of what the head's completed checkpoint covers. null: there is none, or a commit is under way. */
   next(head: Head): Promise<void> | null {
     const permit = observeCompletion(head);
+    this.observe(head);
     return permit === null || this.#isBusy || !this.isCovered(head) ? null : this.#commit(permit, this.#piece(head));
   }
 
@@ -73,19 +82,17 @@ export class Committer {
     this.#isBusy = false;
   }
 
-  /** The oldest checkpoints, as many as are committed in time; one at least. Covered rows of a key fold within a piece (C1). */
+  /** The oldest complete checkpoints, as many as are committed in time; one at least. Covered rows of a key fold within a piece (C1). */
   #piece(head: Head): readonly Committable[] {
     const covered = this.#covered(head);
-    const checkpoints = [...new Set(covered.map((item) => item.checkpointId))].sort((a, b) => a - b);
-    const [first] = checkpoints;
-    let last = first;
-    let rows = 0;
-    for (const id of checkpoints) {
-      rows += rowsOf(covered.filter((item) => item.checkpointId === id));
-      if (rows > this.#rowsMax && id !== first) break;
-      last = id;
+    let piece: readonly Committable[] = [];
+    for (const id of [...this.#complete].sort((a, b) => a - b)) {
+      const longer = covered.filter((item) => item.checkpointId <= id);
+      if (piece.length > 0 && rowsOf(longer) > this.#rowsMax) break;
+      piece = longer;
     }
-    return covered.filter((item) => last !== undefined && item.checkpointId <= last);
+    for (const id of this.#complete) if (piece.every((item) => item.checkpointId > id)) this.#complete.delete(id);
+    return piece;
   }
 
   #note(piece: readonly Committable[], millis: number): void {

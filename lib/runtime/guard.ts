@@ -27,6 +27,7 @@ export function guardWorld(world: World): GuardedWorld {
       files: guardPort(calls, world.files, "files"),
       objects: guardPort(calls, world.objects, "objects"),
       tables: guardPort(calls, world.tables, "tables"),
+      streams: guardPort(calls, world.streams, "streams"),
       functions: guardPort(calls, world.functions, "functions"),
     },
     requests: () => calls.counted(),

@@ -64,6 +64,11 @@ export class LineBatch implements Batch, CurrentRecord {
     return this.#from !== -1;
   }
 
+  /** Whoever writes a file writes no repeats. */
+  taken(): undefined {
+    return undefined;
+  }
+
   place(): Place | null {
     return !this.isBegun ? null : { sequenceNumber: this.sequenceNumber, sub: null, arrivedAt: null };
   }

@@ -35,6 +35,8 @@ export interface Place {
   readonly spared: readonly Sparable[];
   /** Operators of the plan that other stages run. */
   readonly elsewhere: readonly string[];
+  /** Of each sink that the task writes to, all tasks of the generation that do, in their order. */
+  readonly sinkTasks: ReadonlyMap<string, readonly TaskId[]>;
 }
 
 /** @throws StreamError `invalid` where the generation was opened with another cutting of stages */
@@ -50,6 +52,10 @@ export function placeOf(plan: Plan, record: GenerationRecord, task: TaskId): Pla
   if (stage === undefined || tasks === undefined || stages.length !== record.stages.length || index >= tasks)
     throw otherStages(record, task);
   const connect = (edge: Edge) => connectionOf(edge, record);
+  const tasksOf = (sink: string) =>
+    stages
+      .filter(({ sinks }) => sink === deadLetterSink || sinks.includes(sink))
+      .flatMap(({ index: one }) => Array.from({ length: record.stages[one]?.tasks ?? 0 }, (_, i) => taskId(one, i)));
   return {
     task,
     number: firstOf(record, at) + index,
@@ -73,6 +79,7 @@ export function placeOf(plan: Plan, record: GenerationRecord, task: TaskId): Pla
     },
     spared: tasks === 1 ? [] : spared.filter(({ keyBy }) => stage.nodes.includes(keyBy)),
     elsewhere: plan.graph.nodes.filter(hasState).flatMap(({ name }) => (stage.operators.includes(name) ? [] : [name])),
+    sinkTasks: new Map([...stage.sinks, deadLetterSink].map((sink) => [sink, tasksOf(sink)])),
   };
 }
 

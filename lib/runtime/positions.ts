@@ -1,3 +1,4 @@
+import type { DedupeState } from "../model/dedupe.js";
 import { StreamError } from "../model/errors.js";
 import { type Millis, millis } from "../model/ids.js";
 import type { Position, ShardEntry } from "../model/shards.js";
@@ -10,6 +11,15 @@ export function openPosition(entry: ShardEntry): Position {
   if (entry.at.kind === "open") return entry.at.position;
   throw new StreamError("bug", `shard ${entry.shardId} is finished and has no position`);
 }
+
+/** C6: `taken` is what was taken up to the position, where repeats are left out. */
+export const openAt = (entry: ShardEntry, position: Position, taken: DedupeState | undefined): ShardEntry => ({
+  ...entry,
+  at: { kind: "open", position, ...kept(taken) },
+});
+
+export const kept = (taken: DedupeState | undefined): { readonly taken?: DedupeState } =>
+  taken === undefined ? {} : { taken };
 
 /** P1: of a batch that is used up. To the server's now where nothing came and nothing is behind it. */
 export function readToAfter(position: Position, read: LogRecords | LogLines, last: Place | null): Millis | null {

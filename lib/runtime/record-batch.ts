@@ -1,3 +1,4 @@
+import { type DedupeState, dedupe, emptyDedupe } from "../model/dedupe.js";
 import { StreamError } from "../model/errors.js";
 import type { Millis } from "../model/ids.js";
 import type { Source } from "../pipeline/source.js";
@@ -11,6 +12,8 @@ export interface RecordsOf {
   readonly source: Source<unknown>;
   readonly view: ShardView;
   readonly hashKeys: readonly [first: string, last: string];
+  /** C6: before the first of these records. */
+  readonly taken: DedupeState | undefined;
 }
 
 /** Records of Kinesis, those in aggregates one by one. */
@@ -28,12 +31,14 @@ export class RecordBatch implements Batch, CurrentRecord {
   /** What is being given. */
   #record: LogRecord | undefined;
   #user: UserRecord | null = null;
+  #taken: DedupeState | undefined;
 
   /** @param behind the index of the first record behind the position, and `sub` of the position that lies within it */
   constructor(of: RecordsOf, read: LogRecords, behind: { readonly index: number; readonly sub: number | null }) {
     this.#of = of;
     this.#records = read.records;
     this.#index = behind.index;
+    this.#taken = of.taken;
     if (behind.sub !== null) this.#resume(behind.sub);
   }
 
@@ -50,6 +55,10 @@ export class RecordBatch implements Batch, CurrentRecord {
 
   get isBegun(): boolean {
     return this.#last !== null;
+  }
+
+  taken(): DedupeState | undefined {
+    return this.#taken;
   }
 
   place(): Place | null {
@@ -77,9 +86,9 @@ export class RecordBatch implements Batch, CurrentRecord {
     this.#users ??= this.#usersOf(record);
     if (this.#users === null) {
       this.#user = null;
-      this.#deliver(record.data, to);
+      const isRepeat = this.#deliver(record.data, to) === "repeat";
       this.#pass(record);
-      return to.mayGoOn();
+      return isRepeat || to.mayGoOn();
     }
     return this.#giveUsers(record, this.#users, to);
   }
@@ -106,16 +115,26 @@ export class RecordBatch implements Batch, CurrentRecord {
     this.#nextUser = 0;
   }
 
-  #deliver(data: Uint8Array, to: Receiver): void {
+  #deliver(data: Uint8Array, to: Receiver): "given" | "repeat" {
     const { source, view } = this.#of;
     let value: unknown;
     try {
-      value = source.codec.decode(data);
+      const payload = source.config.deduplicate === true ? this.#freshIn(data) : data;
+      if (payload === null) return "repeat";
+      value = source.codec.decode(payload);
     } catch (cause) {
       to.onBad(undecodable(view, source.codec.name, cause), view);
-      return;
+      return "given";
     }
     to.take(value, view);
+    return "given";
+  }
+
+  /** C6: what the record holds; null: it was taken before, or comes again behind one that is missing. */
+  #freshIn(data: Uint8Array): Uint8Array | null {
+    const { state, fresh, payload } = dedupe(this.#taken ?? emptyDedupe, data);
+    this.#taken = state;
+    return fresh ? payload : null;
   }
 
   #usersOf(record: LogRecord): readonly UserRecord[] | null {

@@ -2,14 +2,14 @@ import { setMaxListeners } from "node:events";
 import { repeat } from "../checkpoint/repeat.js";
 import type { StreamError } from "../model/errors.js";
 import { type Generation, type Millis, millis } from "../model/ids.js";
-import type { Position, ShardEntry, SourceTable } from "../model/shards.js";
+import type { ShardEntry, SourceTable } from "../model/shards.js";
 import { isBounded, isFile, type Source } from "../pipeline/source.js";
 import type { Clock } from "../ports/clock.js";
 import type { Log, LogLines, LogRecords } from "../ports/log.js";
-import type { Batch, Place } from "./batch.js";
+import type { Batch } from "./batch.js";
 import { LineBatch } from "./line-batch.js";
 import { beginPast, endsWithin } from "./past-end.js";
-import { endReadTo, moved, openPosition, readToAfter, readToOf } from "./positions.js";
+import { endReadTo, kept, moved, openAt, openPosition, readToAfter, readToOf } from "./positions.js";
 import { RecordBatch } from "./record-batch.js";
 import { type RecordView, ShardView } from "./record-view.js";
 import { type Fetched, readShard, type ShardCursor } from "./shard-reads.js";
@@ -142,7 +142,10 @@ export class SourceReader {
   #batchOf({ view, entry }: Shard, { read, skip, sub }: Fetched): Batch {
     const { source } = this.options;
     if (read.kind === "lines") return new LineBatch(source, view, read, { skip });
-    return new RecordBatch({ source, view, hashKeys: entry.hashKeys }, read, { index: skip, sub });
+    return new RecordBatch({ source, view, hashKeys: entry.hashKeys, taken: entry.at.taken }, read, {
+      index: skip,
+      sub,
+    });
   }
 
   /** Shards with records that wait: after a pause of the session, or when it had enough, there may be several. */
@@ -164,7 +167,7 @@ export class SourceReader {
     const { batch, read } = shard.state;
     const given = batch.give({ take, mayGoOn, onBad: this.options.onBad ?? thrown });
     if (batch.isBegun) this.changed = true;
-    if (given === "usedUp") this.#advance(shard, read, batch.place());
+    if (given === "usedUp") this.#advance(shard, read, batch);
     else shard.caughtUp = false;
     if (given !== "end") return;
     shard.entry = entryOf(shard);
@@ -172,7 +175,8 @@ export class SourceReader {
     shard.ended = true;
   }
 
-  #advance(shard: Shard, read: LogRecords | LogLines, last: Place | null): void {
+  #advance(shard: Shard, read: LogRecords | LogLines, batch: Batch): void {
+    const last = batch.place();
     const position = openPosition(shard.entry);
     const { end } = this.options.source.config;
     shard.state = { kind: "idle" };
@@ -183,13 +187,16 @@ export class SourceReader {
       shard.ended = shard.caughtUp && end !== null && read.serverNow >= end && read.next !== null;
     }
     if (read.next !== null) {
-      shard.entry = openAt(shard.entry, moved(position, last, readToAfter(position, read, last)));
+      shard.entry = openAt(shard.entry, moved(position, last, readToAfter(position, read, last)), batch.taken());
       return;
     }
     this.changed = true;
     const { generation, producer } = this.options;
     const readTo = endReadTo(position, read, last);
-    shard.entry = { ...shard.entry, at: { kind: "finished", generation, producer, sent: {}, readTo } };
+    shard.entry = {
+      ...shard.entry,
+      at: { kind: "finished", generation, producer, sent: {}, readTo, ...kept(batch.taken()) },
+    };
   }
 
   /**
@@ -275,13 +282,12 @@ const wantsRead = (shard: Shard): boolean =>
 
 /** As it is now: of a batch that is half taken, behind its last record, and what is promised ends there (P1). Counted when asked. */
 function entryOf({ entry, state }: Shard): ShardEntry {
-  const last = state.kind === "holding" ? state.batch.place() : null;
+  if (state.kind !== "holding") return entry;
+  const last = state.batch.place();
   if (last === null) return entry;
   const position = openPosition(entry);
-  return openAt(entry, moved(position, last, readToOf(position, last)));
+  return openAt(entry, moved(position, last, readToOf(position, last)), state.batch.taken());
 }
-
-const openAt = (entry: ShardEntry, position: Position): ShardEntry => ({ ...entry, at: { kind: "open", position } });
 
 function thrown(error: StreamError): never {
   throw error;

@@ -1,5 +1,4 @@
 import type { Millis } from "../model/ids.js";
-import { deadLetterSink } from "../pipeline/dead-letter.js";
 import type { Sink, SinkResources } from "../pipeline/sink.js";
 import type { Clock } from "../ports/clock.js";
 import type { World } from "../ports/world.js";
@@ -13,17 +12,21 @@ import type { SessionLog } from "./session-parts.js";
 export function openWriters(
   deployment: Deployment,
   world: World,
-  { stage: { sinks } }: Place,
+  { sinkTasks }: Place,
   me: Identity,
 ): ReadonlyMap<string, OpenedWriter> {
-  const { tables, files, objects, clock } = world;
+  const { tables, streams, files, objects, clock } = world;
   const bind: SinkResources["bind"] = (kind, logical) => deployment.bindings[kind](logical);
   return new Map(
     [...deployment.plan.sinks].flatMap(([name, sink]) => {
-      if (name !== deadLetterSink && !sinks.includes(name)) return [];
-      const task = `${name}-${me.incarnation}-${me.task}-`;
-      const stage = { task, session: `${task}${me.generation}-${me.session}` };
-      return [[name, openWriter(sink, { tables, files, objects, clock, bind, stage })] as const];
+      const tasks = sinkTasks.get(name);
+      if (tasks === undefined) return [];
+      const prefix = `${name}-${me.incarnation}-`;
+      const task = `${prefix}${me.task}-`;
+      const others = tasks.filter((one) => one !== me.task).map((one) => `${prefix}${one}-`);
+      const gone = tasks[0] === me.task ? { prefix, spared: others } : null;
+      const stage = { task, session: `${task}${me.generation}-${me.session}`, gone };
+      return [[name, openWriter(sink, { tables, streams, files, objects, clock, bind, stage })] as const];
     }),
   );
 }

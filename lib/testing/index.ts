@@ -15,9 +15,11 @@ export { type OpenRegisters, registersConformance } from "./conformance/register
 export { type Losses, type LossyWay, lossyResources, lossyWay } from "./conformance/sink-losses.js";
 export { memoryResources, type ResourcesOf } from "./conformance/sink-resources.js";
 export { type OpenSource, sourceConformance } from "./conformance/sources.js";
+export { type OpenStreams, type ReadRecord, streamsConformance } from "./conformance/streams.js";
 export type { Test, Without } from "./conformance/suite.js";
 export { type OpenTables, tablesConformance } from "./conformance/tables.js";
-export { type OpenTwoPhaseSink, twoPhaseSinkConformance } from "./conformance/two-phase-sinks.js";
+export type { OpenTwoPhaseSink } from "./conformance/two-phase-case.js";
+export { twoPhaseSinkConformance } from "./conformance/two-phase-sinks.js";
 export { type CrashPoint, type Faulty, type FaultyOptions, faulty } from "./faults/faulty.js";
 export { type CallRates, heavyCallFaults, lightCallFaults, noCallFaults } from "./faults/rates.js";
 export { type MemoryBlobs, memoryBlobs } from "./memory/blobs.js";

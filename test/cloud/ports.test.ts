@@ -16,6 +16,7 @@ import { logConformance } from "../../lib/testing/conformance/log.js";
 import { registersConformance } from "../../lib/testing/conformance/registers.js";
 import { tablesConformance } from "../../lib/testing/conformance/tables.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
+import { memoryLog } from "../../lib/testing/memory/log.js";
 import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { waysToLose } from "../conformance/exchange-losses.js";
 import { openKinesisLog } from "../conformance/kinesis-streams.js";
@@ -103,6 +104,7 @@ async function openTableSink(options: (typeof deliveries)[number]): Promise<Open
   if (sink.delivery === "two-phase") throw new Error("a table is no two-phase sink");
   const resources: SinkResources = {
     tables: dynamoTables(cloud.clients.dynamo),
+    streams: memoryLog(systemClock).streams,
     files: memoryFiles().files,
     objects: memoryObjects().objects,
     clock: systemClock,

@@ -23,6 +23,7 @@ import { lossyResources } from "../../lib/testing/conformance/sink-losses.js";
 import { twoPhaseSinkConformance } from "../../lib/testing/conformance/two-phase-sinks.js";
 import { faulty } from "../../lib/testing/faults/faulty.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
+import { memoryLog } from "../../lib/testing/memory/log.js";
 import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { quickClock } from "../unit/checkpoint-worlds.js";
@@ -39,6 +40,7 @@ const resourcesOf = (
   generation = 1,
 ): SinkResources => ({
   tables: given.tables ?? memoryTables().tables,
+  streams: memoryLog(systemClock).streams,
   files: given.files ?? memoryFiles().files,
   objects: given.objects ?? memoryObjects().objects,
   clock: systemClock,

@@ -148,9 +148,9 @@ describe("commands", () => {
 
   it("have all their options in the tables of docs/local-development.md and docs/commands.md", () => {
     const [dev, plan, checkpoints, verify, recover, cloud] = tables("docs/local-development.md", "option", "meaning");
-    const [status, savepoint, stop, start, remove, check] = tables("docs/commands.md", "option", "meaning");
+    const [status, savepoint, stop, start, remove, check, quarantine] = tables("docs/commands.md", "option", "meaning");
     const own = { dev, plan, checkpoints, verify, recover, cloud };
-    const asking = { status, savepoint, stop, start, delete: remove, check };
+    const asking = { status, savepoint, stop, start, delete: remove, check, quarantine };
     const documented = Object.entries({ ...own, ...asking }).map(([command, found]) => {
       if (found === undefined) throw new Error(`no table of options of "${command}"`);
       return [command, [...byName(found).keys()].map((option) => option.split(" ")[0]).sort()];

@@ -67,6 +67,20 @@ describe("sources and sinks", { timeout }, () => {
     expect(tried).toThrow(invalid('sinks of the kind "acme-queue"'));
   });
 
+  it("a database must be bound, and to no URL with a password", () => {
+    const shop = `${repository}test/infra/pipelines/shop.ts`;
+    const tried = (databases: Readonly<Record<string, string>>) =>
+      tryPipeline((stack) => ({
+        entry: shop,
+        streams: { orders: referredStream(stack, "orders") },
+        databases,
+      }));
+    expect(tried({})).toThrow(invalid('sink "orders": databases.shop is bound to nothing'));
+    expect(tried({ shop: "postgres://ann:secret@db/shop" })).toThrow(invalid("a URL with a password"));
+    expect(tried({ shop: "postgres://ann:secret@db/shop" })).not.toThrow(invalid("secret"));
+    expect(tried({ shop: "env:SHOP_URL" })).not.toThrow();
+  });
+
   it("a stream of another region is refused", () => {
     const tried = tryPipeline((stack) => ({
       entry: exampleFile,

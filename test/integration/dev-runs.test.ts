@@ -95,5 +95,19 @@ describe("dev", () => {
     expect(Math.max(...generations)).toBe(1);
     await run(["dev", "sessions.ts", "--until-drained"], inProject());
     expect(await totals(cloud.endpoint, "totals-sessions")).toEqual(countsOf(words));
+    // Longer than twice the reserve.
+    expect(dev.err()).not.toContain("session.reserve");
+  });
+
+  it("N1 says so where sessions are not longer than twice the reserve, and hand over at each checkpoint", async () => {
+    const settings = 'session: { reserve: "3s" }, checkpoint: { interval: "500ms", timeout: "1s" }';
+    project.write("short.ts", countPipeline({ name: "short", settings }));
+    const short = await run(["dev", "short.ts", "--session", "6s", "--until-drained"], inProject());
+    expect(short).toMatchObject({ code: 0 });
+    expect(short.err).toBe(
+      "tidemark: --session 6 s is not longer than twice session.reserve (3 s): all tasks hand over at each checkpoint, which costs time\n",
+    );
+    const refused = await run(["dev", "short.ts", "--session", "3s", "--until-drained"], inProject());
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("leaves no time for work") });
   });
 });

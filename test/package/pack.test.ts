@@ -1,5 +1,5 @@
 // What `npm pack` makes is what users get: here it is installed into a new project, and used as they use it.
-import { readdirSync, readFileSync, symlinkSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -155,6 +155,39 @@ describe("a new project", () => {
     await expect(project.run(process.execPath, compiler, "-p", "tsconfig.json")).rejects.toThrow(
       /'price' does not exist/,
     );
+  });
+
+  it("writes to PostgreSQL once it has the driver, whose types it does not need", { timeout }, async () => {
+    const options = { module: "NodeNext", moduleResolution: "NodeNext", target: "ES2023", strict: true, noEmit: true };
+    const compilerOptions = { ...options, exactOptionalPropertyTypes: true, skipLibCheck: false, types: [] };
+    const config = project.write("tsconfig.json", JSON.stringify({ compilerOptions, files: ["shop.ts"] }));
+    const shop = (row: string) =>
+      [
+        `import { deleted, fileSource, json, pipeline } from "tidemark";`,
+        `import { postgres } from "tidemark/postgres";`,
+        "interface Order { readonly id: bigint; readonly sku: string }",
+        `const orders = fileSource({ path: "orders.jsonl", codec: json<Order>() });`,
+        `export default pipeline("shop", {}, (flow) =>`,
+        `  flow.from("orders", orders).map(({ id, sku }) => (sku === "" ? deleted({ id }) : ${row}))`,
+        `    .to("orders", postgres({ database: "shop", table: "orders", mode: "upsert", key: ["id"] })));`,
+      ].join("\n");
+    const compiler = join(repository, "node_modules/typescript/bin/tsc");
+    project.write("shop.ts", shop("{ id, sku }"));
+    await project.run(process.execPath, compiler, "-p", config);
+    project.write("shop.ts", shop("{ sku }"));
+    await expect(project.run(process.execPath, compiler, "-p", config)).rejects.toThrow(
+      /'\{ sku: string; \}' is not assignable/,
+    );
+
+    const program = `
+      import { postgres } from "tidemark/postgres";
+      console.log(postgres({ database: "shop", table: "orders", mode: "append" }).delivery);
+    `;
+    const run = () => project.run(process.execPath, "--input-type=module", "--eval", program);
+    await expect(run()).rejects.toThrow("Cannot find package 'pg'");
+    symlinkSync(join(repository, "node_modules/pg"), join(project.folder, "node_modules/pg"));
+    expect((await run()).trim()).toBe("log");
+    rmSync(join(project.folder, "node_modules/pg"));
   });
 
   it("deploys its pipeline with the construct, once it has the CDK", { timeout }, async () => {

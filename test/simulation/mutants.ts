@@ -627,9 +627,9 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "C4 a zombie sweeps what a newer generation staged",
-    file: "lib/connectors/file-sink.ts",
-    find: "!(this.#generationIn(name) > own)",
-    replace: "!(this.#generationIn(name) < 0 * own)",
+    file: "lib/pipeline/staged-names.ts",
+    find: "!(Number(generation) > own)",
+    replace: "!(Number(generation) < 0 * own)",
     profile: { ...restored, faults: { ...noFaults, pause: 0.015, overtime: 0.8 } },
     seed: 35,
   },

@@ -29,6 +29,7 @@ const never: Readonly<Record<string, readonly string[]>> = {
 const selfImports: Readonly<Record<string, string>> = {
   tidemark: "lib/index.ts",
   "tidemark/lambda": "lib/lambda.ts",
+  "tidemark/postgres": "lib/postgres.ts",
   "tidemark/testing": "lib/testing/index.ts",
   "tidemark/cdk": "cdk/index.ts",
 };

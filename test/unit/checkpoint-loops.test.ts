@@ -58,6 +58,7 @@ function dying(message: string) {
     files: memoryFiles().files,
     objects: memoryObjects().objects,
     tables: memoryTables().tables,
+    streams: stream.streams,
     functions: functions.functions,
   };
   const names = {

@@ -103,6 +103,16 @@ describe("before anything is written", () => {
     });
     expect(thrown(() => writer.validate({ id: "a", when: new Date(0) })).message).toContain("when");
   });
+
+  it.each([
+    [{ totals: { "": 1 } }, "totals has a member without a name"],
+    [{ rows: [{ id: 1 }, { by: { "": null } }] }, "rows[1].by has a member without a name"],
+  ])("a row is told in which a member has no name, wherever it is: %j", (members, message) => {
+    const { writer } = world();
+    const told = thrown(() => writer.validate({ id: "a", ...members }));
+    expect(told).toMatchObject({ kind: "invalid", message: expect.stringContaining(message) });
+    writer.validate({ id: "a", totals: { "": undefined, there: 1 } });
+  });
 });
 
 describe("W1 held writes", () => {

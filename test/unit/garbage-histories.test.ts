@@ -153,6 +153,7 @@ async function checkRest(world: GarbageWorld): Promise<void> {
     if (name === null) return true;
     if (name.kind === "frame") return false;
     if (name.kind === "marker") return !restorable.some(({ ref }) => ref.checkpointId === name.checkpointId);
+    if (name.kind === "savepoint") return !head.savepoints.some((one) => one.name === name.name);
     if (name.kind === "manifest") return !hashes.has(name.ref.sha256) && !isNew(name.ref);
     if (name.kind === "record") return !records.has(name.sha256) && name.generation !== head.generation;
     return !needed.has(key) && !isNew(name) && !keptBodies(world, head.generation).has(key);

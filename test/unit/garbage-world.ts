@@ -2,6 +2,7 @@ import { storeBody } from "../../lib/checkpoint/bodies.js";
 import { collect } from "../../lib/checkpoint/collect.js";
 import { type Complete, checkRestorable, readerOf, readRestorable } from "../../lib/checkpoint/history.js";
 import { taskObjectKey } from "../../lib/checkpoint/names.js";
+import { writeSavepointMark } from "../../lib/checkpoint/savepoint-marks.js";
 import {
   type CheckpointStore,
   readHead,
@@ -15,6 +16,7 @@ import {
 } from "../../lib/checkpoint/store.js";
 import * as transitions from "../../lib/checkpoint/transitions.js";
 import { type Verified, verifyCheckpoint } from "../../lib/checkpoint/verify.js";
+import { removeSavepoint } from "../../lib/checkpoint/wishes.js";
 import type { Ack, CheckpointRef, Committable } from "../../lib/model/checkpoints.js";
 import type { Head, Lease } from "../../lib/model/head.js";
 import {
@@ -334,6 +336,7 @@ export function garbageWorld(
     completed.push(ref);
     previousOf.set(ref.sha256, value.completed);
     if (random.chance(0.1)) late.push(ref);
+    if (savepoint !== null) await writeSavepointMark(store, incarnation, ref, savepoint);
     await writeMarker(store, incarnation, ref);
   }
 
@@ -385,11 +388,9 @@ export function garbageWorld(
       await writeMarker(store, incarnation, ref);
     },
     async deleteSavepoint(): Promise<void> {
-      await move((head) => {
-        // Also the one that a generation was opened from: it stays restorable as what is complete (G1).
-        const gone = head.savepoints.length === 0 ? null : random.pick(head.savepoints);
-        return gone === null ? null : { ...head, savepoints: head.savepoints.filter((one) => one !== gone) };
-      });
+      const { savepoints } = (await read()).value;
+      // Also the one that a generation was opened from: it stays restorable as what is complete (G1).
+      if (savepoints.length > 0) await removeSavepoint(store, random.pick(savepoints).name);
     },
     /** G1, by what was seen to complete; not by the code that collects. */
     async restorable(): Promise<readonly Complete[]> {

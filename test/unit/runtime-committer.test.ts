@@ -10,8 +10,16 @@ import { memoryStore, quickClock } from "./checkpoint-worlds.js";
 
 const rowsEach = 100;
 
-/** A target that takes `millisPerRow`, and a list of so many checkpoints, of a hundred rows each: how many checkpoints each commit took. */
-async function commitsOf(reserve: number, checkpoints: number, millisPerRow: number): Promise<readonly number[]> {
+/**
+ * A target that takes `millisPerRow`, and a list of so many checkpoints, of a hundred rows each, seen complete but for those that
+ * were aborted: how many checkpoints each commit took.
+ */
+async function commitsOf(
+  reserve: number,
+  checkpoints: number,
+  millisPerRow: number,
+  aborted: readonly number[] = [],
+): Promise<readonly number[]> {
   const clock = quickClock();
   const store = { ...memoryStore().store, clock };
   const writer: HeldWriter = {
@@ -44,6 +52,7 @@ async function commitsOf(reserve: number, checkpoints: number, millisPerRow: num
     });
   }
   const committer = new Committer({ store, incarnation, writers }, list, reserve);
+  for (let id = 1; id <= checkpoints; id++) if (!aborted.includes(id)) committer.observe(head({ completed: ref(id) }));
   const covering = head({ completed: ref(checkpoints) });
   const pieces: number[] = [];
   for (let piece = committer.next(covering); piece !== null; piece = committer.next(covering)) {
@@ -70,5 +79,9 @@ describe("N1 how long one commit may take", () => {
 
   it("C2 a checkpoint at a time, where the target takes less than one in that time", async () => {
     expect(await commitsOf(4_000, 8, 100)).toEqual([5, 1, 1, 1]);
+  });
+
+  it("C2 ends at a checkpoint that was complete, never at the cut of one that was aborted", async () => {
+    expect(await commitsOf(4_000, 12, 5, [2, 4, 5, 6, 7, 9])).toEqual([3, 5, 2, 2]);
   });
 });

@@ -149,6 +149,24 @@ describe("C4 sessions with a file sink", () => {
     expect(head?.failures.map(({ kind }) => kind)).not.toContain("corrupt");
   });
 
+  it("C4 what tasks have staged that are no more goes, unless a newer generation has made it", async () => {
+    const world = running(numbering("stream"));
+    await world.wish();
+    world.put("ATL");
+    const head = await world.until(({ completed }) => completed !== null, minutes(1));
+    const of = (sink: string, task: string, generation: number) =>
+      `/out/.staged/${sink}-${head?.incarnation}-${task}-${generation}-0123456789abcdef-1`;
+    const gone = [of("lines", "0.3", 1), of("lines", "1.0", 1)];
+    const kept = [of("lines", "0.3", 9), of("other", "0.3", 1), "/out/.staged/lines-by-hand"];
+    for (const path of [...gone, ...kept]) await world.disk.files.write(path, 0, Buffer.from("{}\n"));
+    await world.crash();
+    world.put("ATL");
+    await world.until(({ generation, completed }) => generation === 2 && completed?.generation === 2, minutes(1));
+    await world.until(() => world.files().length === 2, minutes(1));
+    expect([...world.staged()].sort()).toEqual([...kept].sort());
+    expect(await world.lines()).toEqual(numbered("ATL", 2));
+  });
+
   it("C4 a file that was changed is corrupt, and nothing of a later checkpoint is shown", async () => {
     let held = true;
     const way = (method: string, what: unknown) =>

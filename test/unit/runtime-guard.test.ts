@@ -26,6 +26,7 @@ function world() {
     files: memoryFiles().files,
     objects: memoryObjects().objects,
     tables: memoryTables().tables,
+    streams: log.streams,
     functions: memoryFunctions({ task: () => {}, supervisor: () => {} }).functions,
   };
   return { inner, bucket, clock };

@@ -136,6 +136,7 @@ function warm(options: PipelineOptions, { seed = 1, faults = 0, lifetime = 4 * m
       files: of.port(memoryFiles().files, "files"),
       objects: of.port(memoryObjects().objects, "objects"),
       tables: of.port(tables.tables, "tables"),
+      streams: of.port(stream.streams, "streams"),
       functions: of.port(functions.functions, "functions"),
     },
     plan,

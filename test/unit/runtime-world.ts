@@ -96,7 +96,7 @@ function processOf(world: World): { readonly world: World; die(): void } {
         };
       },
     });
-  const { clock, registers, blobs, log, files, objects, tables, functions } = world;
+  const { clock, registers, blobs, log, files, objects, tables, streams, functions } = world;
   return {
     world: {
       clock: mortal(clock),
@@ -106,6 +106,7 @@ function processOf(world: World): { readonly world: World; die(): void } {
       files: mortal(files),
       objects: mortal(objects),
       tables: mortal(tables),
+      streams: mortal(streams),
       functions: mortal(functions),
     },
     die: () => {
@@ -151,6 +152,7 @@ export function cloud(
     files: far(disk.files, clock, way),
     objects: far(lake.objects, clock, way),
     tables: far(tables.tables, clock, way),
+    streams: far(stream.streams, clock, way),
     functions: functions.functions,
   };
   const codes = new Map([[version, made.plan]]);

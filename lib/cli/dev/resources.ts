@@ -1,6 +1,7 @@
 import { dynamoTables } from "../../connectors/dynamo-tables.js";
 import { fileLog } from "../../connectors/file-log.js";
 import { kinesisLog } from "../../connectors/kinesis-log.js";
+import { kinesisStreams } from "../../connectors/kinesis-streams.js";
 import { logs } from "../../connectors/logs.js";
 import { nodeFiles } from "../../connectors/node-files.js";
 import { provisioner, registersKey } from "../../connectors/provision.js";
@@ -31,6 +32,8 @@ export async function makeMissing(target: Target, plan: Plan): Promise<readonly 
     const stream = target.bindings.stream(source.config.stream);
     await note(`stream ${stream}`, make.stream(stream, Math.max(shardsMade, plan.settings.parallelism)));
   }
+  for (const stream of streamsOf(plan).map(target.bindings.stream))
+    await note(`stream ${stream}`, make.stream(stream, Math.max(shardsMade, plan.settings.parallelism)));
   for (const bucket of bucketsOf(plan))
     await note(`bucket ${target.bindings.bucket(bucket)}`, make.bucket(target.bindings.bucket(bucket)));
   for (const { table, key } of tablesOf(plan))
@@ -105,6 +108,7 @@ async function absentBucket(target: Target): Promise<readonly string[]> {
 /** Enough to look at a sink's target: nothing is staged. */
 const resourcesOf = (target: Target): SinkResources => ({
   tables: dynamoTables(target.clients.dynamo),
+  streams: kinesisStreams(target.clients.kinesis),
   files: nodeFiles(),
   objects: s3Objects(target.clients.s3),
   clock: systemClock,
@@ -116,7 +120,7 @@ async function absentTables(target: Target, plan: Plan): Promise<readonly string
   const tables = dynamoTables(target.clients.dynamo);
   const absent: string[] = [];
   for (const [name, sink] of plan.sinks) {
-    if (sink.kind !== "dynamo-table") continue;
+    if (!tableKinds.has(sink.kind)) continue;
     const { target: table } = sink.open(resourcesOf(target));
     if ((await tables.describe(table)).kind === "absent") absent.push(`sink "${name}": there is no table "${table}"`);
   }
@@ -143,10 +147,18 @@ interface SinkTable {
   readonly key: readonly { readonly name: string; readonly type: AttributeType }[];
 }
 
+const tableKinds: ReadonlySet<string> = new Set(["dynamo-table", "dynamo-counters"]);
+
 const tablesOf = (plan: Plan): readonly SinkTable[] =>
   [...plan.sinks.values()]
-    .filter((sink) => sink.kind === "dynamo-table")
+    .filter((sink) => tableKinds.has(sink.kind))
     .map((sink) => sink.config as unknown as SinkTable);
+
+/** Logical names: of the streams that sinks write to. */
+const streamsOf = (plan: Plan): readonly string[] =>
+  [...plan.sinks.values()].flatMap(({ kind, config }) =>
+    kind === "kinesis-stream" ? [(config as { readonly stream: string }).stream] : [],
+  );
 
 /** Logical names: of the buckets that sinks write files to. */
 const bucketsOf = (plan: Plan): readonly string[] =>

@@ -44,7 +44,7 @@ export function lossyWay(): LossyWay {
   };
 }
 
-/** The ports of a sink that writes to tables, files or objects, behind such a way. */
+/** The ports of a sink that writes to tables, streams, files or objects, behind such a way. */
 export function lossyResources(resources: SinkResources): {
   readonly resources: SinkResources;
   readonly losses: Losses;
@@ -58,9 +58,15 @@ export function lossyResources(resources: SinkResources): {
         return (...args: unknown[]) => way.send(async (): Promise<unknown> => Reflect.apply(method, target, args));
       },
     });
-  const { tables, files, objects } = resources;
+  const { tables, streams, files, objects } = resources;
   return {
-    resources: { ...resources, tables: behind(tables), files: behind(files), objects: behind(objects) },
+    resources: {
+      ...resources,
+      tables: behind(tables),
+      streams: behind(streams),
+      files: behind(files),
+      objects: behind(objects),
+    },
     losses: way,
   };
 }

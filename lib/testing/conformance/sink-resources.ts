@@ -2,6 +2,7 @@ import { type Millis, millis } from "../../model/ids.js";
 import type { SinkResources } from "../../pipeline/sink.js";
 import type { Clock } from "../../ports/clock.js";
 import { memoryFiles } from "../memory/files.js";
+import { memoryLog } from "../memory/log.js";
 import { memoryObjects } from "../memory/objects.js";
 import { memoryTables } from "../memory/tables.js";
 import { randomOf } from "../seeded/random.js";
@@ -21,11 +22,13 @@ export interface ResourcesOf extends Partial<SinkResources> {
  * @example const { files } = memoryFiles(); memoryResources({ files, session: "two", generation: 2 })
  */
 export function memoryResources({ session = "one", generation = 1, ...given }: ResourcesOf = {}): SinkResources {
+  const clock = passingClock();
   return {
     tables: memoryTables().tables,
+    streams: memoryLog(clock).streams,
     files: memoryFiles().files,
     objects: memoryObjects().objects,
-    clock: passingClock(),
+    clock,
     bind: (_kind, logical) => logical,
     stage: { task: "0.0-", session: `0.0-${generation}-${session}` },
     ...given,

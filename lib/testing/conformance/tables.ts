@@ -3,6 +3,7 @@ import { checkpointId, generation, taskId } from "../../model/ids.js";
 import { encodeVersion, versionAttribute } from "../../model/versions.js";
 import { type AttributeType, itemBytesMax, type TableItem, type Tables } from "../../ports/tables.js";
 import type { Test, Without } from "./suite.js";
+import { transactionsConformance } from "./tables-transactions.js";
 
 export interface OpenTables {
   readonly tables: Tables;
@@ -18,7 +19,7 @@ type It = (name: string, run: (given: OpenTables) => Promise<void>) => void;
 export function tablesConformance(
   test: Test,
   open: () => Promise<OpenTables>,
-  without: Without<"member __proto__"> = {},
+  without: Without<"member __proto__" | "transactions"> = {},
 ): void {
   const it: It = (name, run) => test(name, async () => run(await open()));
   conditions(it);
@@ -26,6 +27,7 @@ export function tablesConformance(
   if (without["member __proto__"] === undefined) protoMembers(it);
   keys(it);
   limits(it);
+  if (without.transactions === undefined) transactionsConformance(it);
 }
 
 const incarnation = "0a0b0c0d0e0f";
@@ -103,7 +105,7 @@ function values(it: It): void {
       numbers: [0, 1, -1, 0.1, -2.5, 1.7976931348623e100, 5e-100, Number.MAX_SAFE_INTEGER, Number.MIN_SAFE_INTEGER],
       big: [2n ** 64n, -(2n ** 100n), 10n ** 37n + 1n],
       flags: [true, false, null],
-      nested: { list: [[], [[1]], {}], map: { "a.b": { c: "d" }, "": "no name", constructor: 1, toString: "x" } },
+      nested: { list: [[], [[1]], {}], map: { "a.b": { c: "d" }, constructor: 1, toString: "x" } },
       "attribute with space": 1,
     };
     await put(tables, table, item, version(1, 1));

@@ -1,35 +1,10 @@
 import assert from "node:assert/strict";
 import type { Json } from "../../model/canonical-json.js";
-import { invariant } from "../../model/errors.js";
-import type { Sink, SinkResources, TwoPhaseWriter } from "../../pipeline/sink.js";
+import type { TwoPhaseWriter } from "../../pipeline/sink.js";
 import { type Random, randomOf } from "../seeded/random.js";
-import type { Losses } from "./sink-losses.js";
-import { permitFor } from "./sink-permits.js";
 import { patiently, type Test, type Without } from "./suite.js";
-
-/** A sink over a target that nobody else uses, and that is empty, for each test. */
-export interface OpenTwoPhaseSink {
-  readonly sink: Sink<never>;
-  /** What a session of the task gets, of a generation: sessions differ in what is theirs alone (`stage`). */
-  resources(session: string, generation: number): SinkResources;
-  /** A row that the sink takes. */
-  row(content: number): unknown;
-  /** What a reader of the target sees, as `row` made it, in the order of the names of what is shown, or in that of the commits. */
-  seen(): Promise<readonly unknown[]>;
-  /** How calls of the sink to its target are lost: {@link lossyResources} for one that writes by ports, else {@link lossyWay}. Without it none are. */
-  readonly losses?: Losses;
-}
-
-interface Case extends OpenTwoPhaseSink {
-  /** Of generation 2, where none is given. */
-  writer(session: string, generation?: number): TwoPhaseWriter;
-  /** Rows that are written, sealed and staged: what an ack says of them. */
-  staged(writer: TwoPhaseWriter, checkpoint: number, ...contents: readonly number[]): Promise<Json>;
-  commit(writer: TwoPhaseWriter, prepared: Json): Promise<void>;
-  assertSeen(...contents: readonly number[]): Promise<void>;
-}
-
-type It = (name: string, run: (given: Case) => Promise<void>) => void;
+import { type Case, caseOf, type It, type OpenTwoPhaseSink } from "./two-phase-case.js";
+import { sweeps } from "./two-phase-sweeps.js";
 
 /** What every sink must do that stages rows and shows them by a second step. */
 export function twoPhaseSinkConformance(
@@ -51,35 +26,6 @@ export function twoPhaseSinkConformance(
   commits(it);
   if (without.leftovers === undefined) sweeps(it);
   for (const seed of seeds) history(it, seed);
-}
-
-function caseOf(opened: OpenTwoPhaseSink, writers: TwoPhaseWriter[]): Case {
-  const { sink } = opened;
-  return {
-    ...opened,
-    writer(session, generation = 2) {
-      invariant(sink.delivery === "two-phase", "the sink is a two-phase one");
-      const writer = sink.open(opened.resources(session, generation));
-      writers.push(writer);
-      return writer;
-    },
-    async staged(writer, checkpoint, ...contents) {
-      for (const content of contents) writer.write(opened.row(content));
-      const sealed = writer.seal(`checkpoint-${String(checkpoint).padStart(6, "0")}`);
-      assert.ok(sealed !== null, "rows were written, so there is something to seal");
-      assert.equal(sealed.records, contents.length);
-      const { prepared } = await sealed.prepare();
-      // It goes through the ack, a document of JSON.
-      return JSON.parse(JSON.stringify(prepared)) as Json;
-    },
-    commit: (writer, prepared) => writer.commit(prepared, permitFor(9)),
-    async assertSeen(...contents) {
-      assert.deepEqual(
-        await opened.seen(),
-        contents.map((content) => opened.row(content)),
-      );
-    },
-  };
 }
 
 function stages(it: It): void {
@@ -181,61 +127,6 @@ function commits(it: It): void {
     await commit(writer("two"), second);
     await commit(writer("two"), first);
     await assertSeen(1, 2);
-  });
-}
-
-function sweeps(it: It): void {
-  it("C4 is corrupt where neither the staged nor the shown is there", async ({
-    writer,
-    staged,
-    commit,
-    assertSeen,
-  }) => {
-    const prepared = await staged(writer("one"), 1, 1);
-    await writer("two").sweep([]);
-    await assert.rejects(commit(writer("two"), prepared), { name: "StreamError", kind: "corrupt" });
-    await assertSeen();
-  });
-
-  it("R6 removes what nobody refers to, and keeps what an ack lists", async (given) => {
-    const { writer, staged, commit, assertSeen } = given;
-    const one = writer("one");
-    const kept = await staged(one, 1, 1);
-    const lost = await staged(one, 2, 2);
-    const next = writer("two");
-    await next.sweep([kept]);
-    await assert.rejects(commit(next, lost), { kind: "corrupt" });
-    await commit(next, kept);
-    await assertSeen(1);
-  });
-
-  it("R6 never removes its own session's, nor what is shown", async ({ writer, staged, commit, assertSeen }) => {
-    const one = writer("one");
-    const shown = await staged(one, 1, 1);
-    await commit(one, shown);
-    const mine = await staged(one, 2, 2);
-    await one.sweep([]);
-    await commit(one, mine);
-    await assertSeen(1, 2);
-  });
-
-  it("R6 never removes what a newer generation staged", async ({ writer, staged, commit, assertSeen }) => {
-    const next = writer("two", 10);
-    const mine = await staged(next, 1, 1);
-    await writer("one", 9).sweep([]);
-    await commit(next, mine);
-    await assertSeen(1);
-  });
-
-  it("C2 does not show what a session goes on to stage that was replaced", async (given) => {
-    const { writer, staged, commit, assertSeen } = given;
-    const [zombie, next] = [writer("one"), writer("two")];
-    const shared = await staged(zombie, 1, 1);
-    await next.sweep([shared]);
-    await staged(zombie, 2, 2);
-    await commit(next, shared);
-    await commit(next, await staged(next, 3, 3));
-    await assertSeen(1, 3);
   });
 }
 

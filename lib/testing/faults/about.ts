@@ -1,7 +1,7 @@
 import { canonicalJson } from "../../model/canonical-json.js";
 import type { Invocation, SupervisorCall } from "../../model/head.js";
 import type { RegisterKey, RegisterPage } from "../../ports/registers.js";
-import type { TablePut } from "../../ports/tables.js";
+import type { TablePut, TableTransaction } from "../../ports/tables.js";
 
 type Arguments = readonly unknown[];
 
@@ -20,6 +20,7 @@ const abouts: Readonly<Record<string, (args: Arguments) => string>> = {
   "log.cursor": ([, shardId, start]) => `${lastTwo(shardId)} ${canonicalJson(start)}`,
   "log.read": ([, cursor]) => aboutCursor(String(cursor)),
   "tables.put": ([put]) => aboutPut(put as TablePut),
+  "tables.transact": ([transaction]) => aboutTransaction(transaction as TableTransaction),
   "tables.read": ([table, key]) => `${table} ${canonicalJson(key)}`,
   "functions.invokeTask": ([version, invocation]) => aboutInvocation(String(version), invocation as Invocation),
   "functions.callSupervisor": ([call]) => {
@@ -61,6 +62,9 @@ function aboutPut(put: TablePut): string {
   const item = canonicalJson(put.item).replace(/\.{9,}/, "…");
   return `${put.table} ${item} ${Buffer.from(put.version.subarray(6)).toString("hex")}`;
 }
+
+const aboutTransaction = ({ table, increments, mark }: TableTransaction): string =>
+  `${table} ${increments.length} increments, ${Object.values(mark.key)} to ${mark.position}`;
 
 const aboutInvocation = (functionVersion: string, { generation, task, leaseVersion }: Invocation): string =>
   `${functionVersion}: generation ${generation}, task ${task}, lease v${leaseVersion}`;

@@ -2,7 +2,7 @@ import type { World } from "../../ports/world.js";
 import { aboutCall, aboutResult } from "./about.js";
 import { callThrough } from "./call.js";
 import type { Process, Venue } from "./process.js";
-import { moodyLog, retriedSwaps } from "./troubles.js";
+import { moodyLog, moodyStreams, retriedSwaps } from "./troubles.js";
 
 /** `scan`: gives an async iterable. `local`: answers at once, without a call. */
 type MethodKind = "read" | "write" | "scan" | "local";
@@ -16,7 +16,8 @@ const methods = {
   log: { describe: "read", shards: "read", cursor: "read", read: "read" },
   files: { stat: "read", read: "read", write: "write", sync: "write", move: "write", list: "read", remove: "write" },
   objects: { size: "read", list: "scan", rules: "read", put: "write", copy: "write", remove: "write" },
-  tables: { describe: "read", put: "write", read: "read", measure: "local" },
+  tables: { describe: "read", put: "write", transact: "write", read: "read", measure: "local" },
+  streams: { describe: "read", put: "write" },
   functions: { invokeTask: "write", callSupervisor: "write" },
 } as const satisfies { readonly [S in Service]: { readonly [M in keyof World[S]]: MethodKind } };
 
@@ -33,6 +34,7 @@ export function faultyPorts<W extends Partial<World>>(world: W, venue: Venue, pr
   const behind: Partial<World> = { ...world };
   if (world.registers !== undefined) Object.assign(behind, { registers: retriedSwaps(world.registers, venue) });
   if (world.log !== undefined) Object.assign(behind, { log: moodyLog(world.log, venue) });
+  if (world.streams !== undefined) Object.assign(behind, { streams: moodyStreams(world.streams, venue) });
   const ports = services
     .filter((service) => world[service] !== undefined)
     .map((service) => [service, faultyPort(service, behind[service] as object, venue, process, onSent)]);

@@ -1,5 +1,6 @@
 import type { Log, LogRead, LogShard } from "../../ports/log.js";
 import type { Registers } from "../../ports/registers.js";
+import type { StreamAnswer, StreamEntry, Streams } from "../../ports/streams.js";
 import type { Venue } from "./process.js";
 
 /** A retry underneath comes upon its own write, and calls that a conflict. */
@@ -35,6 +36,28 @@ export function moodyLog(log: Log, venue: Venue): Log {
       }
       const few = venue.random.chance(venue.ratesOf("log").few);
       return log.read(stream, cursor, few ? Math.min(limit, venue.random.between(1, 5)) : limit);
+    },
+  };
+}
+
+/** What a stream may do with a call at any time: refuse some of its entries and put the others, and put them in another order. */
+export function moodyStreams(streams: Streams, venue: Venue): Streams {
+  return {
+    describe: (stream) => streams.describe(stream),
+    async put(stream, entries) {
+      const rate = venue.ratesOf("streams").log;
+      if (!venue.random.chance(rate * 5)) return streams.put(stream, entries);
+      const share = venue.random.pick([0.1, 0.5, 1]);
+      const answers: StreamAnswer[] = entries.map(() => ({ kind: "refused", why: "simulated: throttled" }));
+      const taken = [...entries.entries()].filter(() => !venue.random.chance(share));
+      const order = venue.random.chance(0.5) ? taken : taken.toReversed();
+      if (order.length === 0) return answers;
+      const put = await streams.put(
+        stream,
+        order.map(([, entry]): StreamEntry => entry),
+      );
+      for (const [index, answer] of put.entries()) answers[order[index]?.[0] ?? 0] = answer;
+      return answers;
     },
   };
 }

@@ -2,6 +2,7 @@ import { StreamError } from "../../model/errors.js";
 import type { Millis } from "../../model/ids.js";
 import type { Clock } from "../../ports/clock.js";
 import type { Log, LogRead, LogRecord, LogShard, LogStart } from "../../ports/log.js";
+import type { Streams } from "../../ports/streams.js";
 import {
   type MemoryShard,
   type MemoryStream,
@@ -12,6 +13,7 @@ import {
   splitShard,
   trimStream,
 } from "./log-streams.js";
+import { memoryStreams } from "./streams.js";
 
 /** What else happens to streams: others write to them, reshard them, and time passes. */
 export interface MemoryLogControl {
@@ -36,14 +38,20 @@ export interface MemoryLogControl {
   throttle(calls: number): void;
   /** The next reads find nothing, though there may be something. */
   answerEmpty(reads: number): void;
+  /** Of the entries that are put next so many are refused: all of them, or every second one. */
+  refuse(entries: number, which: "all" | "every second"): void;
   /** The next calls of `shards` answer as if the last split or merge had not been seen yet: without its children. */
   answerOldShards(stream: string, calls: number): void;
+  /** All that are still kept, parents before their children. */
+  shards(stream: string): readonly LogShard[];
   /** All records of a shard that are still kept. */
   records(stream: string, shardId: string): readonly LogRecord[];
 }
 
 export interface MemoryLog {
   readonly log: Log;
+  /** The same streams, to be written to. */
+  readonly streams: Streams;
   readonly control: MemoryLogControl;
 }
 
@@ -66,6 +74,8 @@ interface State {
   epoch: number;
   throttled: number;
   empty: number;
+  refused: number;
+  readonly refusedOf: { which: "all" | "every second"; put: number };
 }
 
 /**
@@ -78,8 +88,17 @@ interface State {
  * control.put("flights", "ATL", bytes);
  */
 export function memoryLog(clock: Pick<Clock, "now">): MemoryLog {
-  const state: State = { clock, streams: new Map(), oldShardCalls: new Map(), epoch: 0, throttled: 0, empty: 0 };
-  return { log: portOf(state), control: controlOf(state) };
+  const state: State = {
+    clock,
+    streams: new Map(),
+    oldShardCalls: new Map(),
+    epoch: 0,
+    throttled: 0,
+    empty: 0,
+    refused: 0,
+    refusedOf: { which: "all", put: 0 },
+  };
+  return { log: portOf(state), streams: streamsOf(state), control: controlOf(state) };
 }
 
 function portOf(state: State): Log {
@@ -112,6 +131,17 @@ function portOf(state: State): Log {
   };
 }
 
+const streamsOf = (state: State): Streams =>
+  memoryStreams({
+    has: (name) => current(state, name) !== null,
+    put: (name, { partitionKey, data }) => putRecord(existing(state, name), partitionKey, data, state.clock.now()),
+    refuses() {
+      const { refusedOf } = state;
+      refusedOf.put += 1;
+      return (refusedOf.which === "all" || refusedOf.put % 2 === 0) && spend(state, "refused");
+    },
+  });
+
 function controlOf(state: State): MemoryLogControl {
   const stream = (name: string) => existing(state, name);
   const now = () => state.clock.now();
@@ -140,7 +170,12 @@ function controlOf(state: State): MemoryLogControl {
     answerEmpty(reads) {
       state.empty = reads;
     },
+    refuse(entries, which) {
+      state.refused = entries;
+      Object.assign(state.refusedOf, { which, put: 0 });
+    },
     answerOldShards: (name, calls) => void state.oldShardCalls.set(name, calls),
+    shards: (name) => stream(name).shards.map(describeShard),
     records: (name, shardId) =>
       stream(name)
         .shards.find((shard) => shard.shardId === shardId)
@@ -167,10 +202,10 @@ function listShards(state: State, stream: MemoryStream): readonly LogShard[] {
   state.oldShardCalls.set(stream.name, Math.max(0, calls - 1));
   const lastParents = stream.shards.at(-1)?.parents ?? [];
   const isNew = (shard: MemoryShard) => lastParents.length > 0 && shard.parents.join() === lastParents.join();
-  return stream.shards
-    .filter((shard) => calls === 0 || !isNew(shard))
-    .map(({ shardId, parents, hashKeys }) => ({ shardId, parents, hashKeys }));
+  return stream.shards.filter((shard) => calls === 0 || !isNew(shard)).map(describeShard);
 }
+
+const describeShard = ({ shardId, parents, hashKeys }: MemoryShard): LogShard => ({ shardId, parents, hashKeys });
 
 /** A time with nothing later stands for the end of the shard, as it is now. */
 function startOf(stream: MemoryStream, shard: MemoryShard, start: LogStart): string {
@@ -230,7 +265,7 @@ function writeCursor(state: State, cursor: Pick<Cursor, "stream" | "shardId" | "
 }
 
 /** Takes one off a counter; false where there is none left. */
-function spend(state: State, counter: "throttled" | "empty"): boolean {
+function spend(state: State, counter: "throttled" | "empty" | "refused"): boolean {
   if (state[counter] === 0) return false;
   state[counter] -= 1;
   return true;

@@ -2,8 +2,17 @@ import { type MarshalledItem, marshalItem, sizeOfItem, unmarshalItem } from "../
 import { keyOf, versionedItem, versionOf } from "../../connectors/versioned-items.js";
 import { StreamError } from "../../model/errors.js";
 import { mayReplace, versionAttribute } from "../../model/versions.js";
-import type { AttributeType, TableItem, Tables } from "../../ports/tables.js";
+import {
+  type AttributeType,
+  incrementsMax,
+  itemBytesMax,
+  markAttribute,
+  type TableIncrement,
+  type TableItem,
+  type Tables,
+} from "../../ports/tables.js";
 import { byteOrder } from "./byte-order.js";
+import { plus } from "./decimals.js";
 
 export type KeySchema = readonly { readonly name: string; readonly type: AttributeType }[];
 
@@ -59,6 +68,22 @@ export function memoryTables(): MemoryTables {
         items.set(address, structuredClone(item));
         return { kind: "written" };
       },
+      async transact({ table: name, increments, mark }) {
+        const { key: schema, items } = table(name);
+        const changed = new Map<string, MarshalledItem>();
+        const change = (key: TableItem, by: (item: MarshalledItem) => MarshalledItem) => {
+          const address = addressOf(name, schema, key);
+          if (changed.has(address)) throw invalidIn(name, "a transaction changes an item twice");
+          changed.set(address, by(items.get(address) ?? marshalItem(key)));
+        };
+        checkTransaction(name, increments);
+        const position = items.get(addressOf(name, schema, mark.key))?.[markAttribute]?.S;
+        if (position !== undefined && byteOrder(position, mark.position) >= 0) return { kind: "passed" };
+        change(mark.key, (item) => ({ ...item, [markAttribute]: { S: mark.position } }));
+        for (const { key, add } of increments) change(key, (item) => incremented(name, item, add));
+        for (const [address, item] of changed) items.set(address, item);
+        return { kind: "applied" };
+      },
       async read(name, key) {
         const { key: schema, items } = table(name);
         const item = items.get(addressOf(name, schema, key));
@@ -82,6 +107,26 @@ export function memoryTables(): MemoryTables {
       items.delete(addressOf(name, schema, key));
     },
   };
+}
+
+const invalidIn = (table: string, what: string) => new StreamError("invalid", `table "${table}": ${what}`);
+
+function checkTransaction(table: string, increments: readonly TableIncrement[]): void {
+  if (increments.length > incrementsMax)
+    throw invalidIn(table, `a transaction of ${increments.length} increments; it may have ${incrementsMax}`);
+  if (increments.some(({ add }) => Object.keys(add).length === 0))
+    throw invalidIn(table, "an increment has no attribute");
+}
+
+function incremented(table: string, item: MarshalledItem, add: TableIncrement["add"]): MarshalledItem {
+  const sums = Object.entries(add).map(([name, n]) => {
+    const before = Object.hasOwn(item, name) ? item[name] : { N: "0" };
+    if (before?.N === undefined) throw invalidIn(table, `the attribute "${name}" of an item is no number`);
+    return [name, { N: plus(before.N, n) }] as const;
+  });
+  const after = { ...item, ...Object.fromEntries(sums) };
+  if (sizeOfItem(after) > itemBytesMax) throw invalidIn(table, `an item would have more than ${itemBytesMax} bytes`);
+  return after;
 }
 
 /** One text for one key. @throws StreamError `invalid` where it is not the key of the table */

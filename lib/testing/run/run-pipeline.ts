@@ -30,7 +30,8 @@ export interface RunOptions<Ins> {
 export interface RunResult<Outs> {
   /**
    * By sink, what a reader sees at the end: of a table its items by their key, without those that are deleted, and without the
-   * attribute of ours; of files their lines, as values, in the order of the checkpoints; of files in a bucket their rows.
+   * attribute of ours; of counters their items, without our marks; of files their lines, as values, in the order of the checkpoints; of
+   * files in a bucket their rows; of a stream its records, as a reader has them that leaves out repeats.
    */
   readonly sinks: { readonly [N in keyof Outs]: readonly Exclude<Outs[N], Deletion<unknown>>[] };
   /** Records that were put aside (`onBadRecord: "quarantine"`), sorted as their sink is. */

@@ -1,9 +1,11 @@
 import { posix } from "node:path";
+import { type DedupeState, dedupe, emptyDedupe, inheritDedupe } from "../../model/dedupe.js";
 import { StreamError } from "../../model/errors.js";
 import type { Plan } from "../../pipeline/plan.js";
-import type { AttributeType, TableItem } from "../../ports/tables.js";
+import { type AttributeType, markAttribute, type TableItem } from "../../ports/tables.js";
 import { byteOrder } from "../memory/byte-order.js";
 import type { MemoryFiles } from "../memory/files.js";
+import type { MemoryLog } from "../memory/log.js";
 import type { MemoryObjects } from "../memory/objects.js";
 import type { KeySchema, MemoryTables } from "../memory/tables.js";
 import { type ObjectsConfig, objectRows } from "./object-rows.js";
@@ -23,16 +25,23 @@ interface FileConfig {
   readonly codec: string;
 }
 
+/** What a stream sink's config says (`kinesisStream`). */
+interface StreamConfig {
+  readonly stream: string;
+  readonly codec: string;
+}
+
 /** Readers leave out what has it: a tombstone (W4). */
 const deletedAttribute = "~deleted";
 
 /** A table or bucket for every sink that writes to one. @throws StreamError `invalid` where nobody could say what a reader sees */
-export function makeTargets(plan: Plan, { tables, objects }: Omit<Targets, "files">, seen: Seen): void {
+export function makeTargets(plan: Plan, { tables, objects, log }: Omit<Targets, "files">, seen: Seen): void {
   for (const [name, { kind, config }] of plan.sinks) {
-    if (kind === "dynamo-table") {
+    if (kind === "dynamo-table" || kind === "dynamo-counters") {
       const { table, key } = config as unknown as TableConfig;
       tables.createTable(table, key);
-    } else if (kind === "s3-files") objects.createBucket((config as unknown as ObjectsConfig).bucket);
+    } else if (kind === "kinesis-stream") log.control.createStream((config as unknown as StreamConfig).stream, 1);
+    else if (kind === "s3-files") objects.createBucket((config as unknown as ObjectsConfig).bucket);
     else if (kind !== "file" && seen[name] === undefined) {
       throw new StreamError(
         "invalid",
@@ -47,6 +56,7 @@ export interface Targets {
   readonly tables: MemoryTables;
   readonly files: MemoryFiles;
   readonly objects: MemoryObjects;
+  readonly log: MemoryLog;
 }
 
 /** What a reader sees in each sink. */
@@ -61,6 +71,7 @@ export async function seenRows(
     if (told !== undefined) rows[name] = told();
     else if (kind === "file") rows[name] = await fileRows(targets.files, config as unknown as FileConfig);
     else if (kind === "s3-files") rows[name] = await objectRows(targets.objects, config as unknown as ObjectsConfig);
+    else if (kind === "kinesis-stream") rows[name] = streamRows(targets.log, config as unknown as StreamConfig);
     else rows[name] = tableRows(targets.tables, config as unknown as TableConfig);
   }
   return rows;
@@ -69,8 +80,29 @@ export async function seenRows(
 function tableRows(tables: MemoryTables, { table, key }: TableConfig): readonly TableItem[] {
   return tables
     .items(table)
-    .filter((item) => !Object.hasOwn(item, deletedAttribute))
+    .filter((item) => !Object.hasOwn(item, deletedAttribute) && !Object.hasOwn(item, markAttribute))
     .toSorted(byKey(key));
+}
+
+/** Of all shards, oldest first, each as a reader takes it that leaves out repeats (C6). */
+function streamRows({ control }: MemoryLog, { stream, codec }: StreamConfig): readonly unknown[] {
+  const states = new Map<string, DedupeState>();
+  const rows: unknown[] = [];
+  for (const { shardId, parents } of control.shards(stream)) {
+    let state = inheritDedupe(parents.map((parent) => states.get(parent) ?? emptyDedupe));
+    for (const { data } of control.records(stream, shardId)) {
+      const next = dedupe(state, data);
+      state = next.state;
+      if (next.fresh) rows.push(rowIn(next.payload, codec));
+    }
+    states.set(shardId, state);
+  }
+  return rows;
+}
+
+function rowIn(payload: Uint8Array, codec: string): unknown {
+  if (codec !== "json") return codec === "text" ? Buffer.from(payload).toString("utf8") : payload;
+  return JSON.parse(Buffer.from(payload).toString("utf8"));
 }
 
 /** Of all files in the order of their names, that of the checkpoints. */

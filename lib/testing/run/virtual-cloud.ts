@@ -128,6 +128,7 @@ export class VirtualCloud {
       files: this.files.files,
       objects: this.objects.objects,
       tables: this.tables.tables,
+      streams: this.log.streams,
       functions: memoryFunctions(this.#lambda).functions,
     };
     return {

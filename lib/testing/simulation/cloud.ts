@@ -86,6 +86,7 @@ export function worldOf(
         return result;
       },
     },
+    streams: cloud.log.streams,
     functions: memoryFunctions(deliveries).functions,
   };
   return faultyPorts(watched, stage, process, (sender, name, args) => watch.sent(sender, name, args));

@@ -38,22 +38,22 @@ export interface Release {
   /** Of the state of "count", which an older release has left. */
   readonly counts: string;
   /** At the beginning of each record. */
-  readonly first?: string;
+  readonly before?: string;
 }
 
 /**
  * Counts per word and, of all words, per tag. Rows per word also say which release has made them, and when it was: that is for measuring,
  * and no part of the result.
  */
-export const pipelineText = ({ name, newest, counts, first = "" }: Release): string => `
+export const pipelineText = ({ name, newest, counts, before = "" }: Release): string => `
 import { dynamoTable, json, kinesisSource, pipeline, value } from "tidemark";
 
 interface Word { readonly word: string; readonly seq: number; readonly tag: string }
 
 const settings = {
   parallelism: 2,
-  checkpoint: { interval: "1s", timeout: "10s", tolerableFailures: 100 },
-  session: { reserve: "12s" },
+  checkpoint: { interval: "1s", timeout: "6s", tolerableFailures: 100 },
+  session: { reserve: "15s" },
   restart: { initialDelay: "100ms", maxDelay: "1s" },
 } as const;
 
@@ -62,7 +62,7 @@ export default pipeline("${pipelineName}", settings, (flow) => {
   const counted = words.keyBy((record) => record.word).process("count", {
     state: { ${counts}: value(0), digest: value(7)${newest ? ", newest: value(-1)" : ""} },
     onRecord({ seq }, { key, state }) {
-      ${first}
+      ${before}
       state.${counts}.update((n) => n + 1);
       state.digest.update((digest) => (digest * 31 + seq + 1) % 1_000_003);
       ${newest ? "state.newest.update((newest) => Math.max(newest, seq));" : ""}

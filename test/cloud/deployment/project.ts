@@ -22,7 +22,7 @@ export interface Deployment {
   deploy(pipeline: string): Promise<Outputs>;
   destroy(): Promise<void>;
   /** The project's own command, such as "status". */
-  tidemark(...args: readonly string[]): Promise<Ended>;
+  tidemark(command: string, ...args: readonly string[]): Promise<Ended>;
   remove(): void;
 }
 
@@ -69,7 +69,7 @@ export function newDeployment(cloud: Cloud): Deployment {
       return outputs;
     },
     destroy: () => cdk("destroy", stack, ...app, "--force"),
-    tidemark: ([command = "", ...args]) => run([command, "pipeline.ts", ...args], { cwd: project.folder, env: variables }),
+    tidemark: (command, ...args) => run([command, "pipeline.ts", "--aws", ...args], { cwd: project.folder, env: variables }),
     remove: project.remove,
   };
 }

@@ -22,9 +22,13 @@ def end_with_standard_input() -> None:
 
 if __name__ == "__main__":
     repairs.listen_on_loopback()
+    repairs.name_uuids_by_bytes()
     if "lambda" in os.environ["SERVICES"].split(","):
         process_executor.install()
         repairs.run_events_side_by_side()
         repairs.heed_event_settings_of_aliases()
+    if "cloudformation" in os.environ["SERVICES"].split(","):
+        repairs.replace_only_what_has_changed()
+        repairs.update_aliases()
     threading.Thread(target=end_with_standard_input, daemon=True).start()
     main.main()

@@ -3,6 +3,7 @@
 import copy
 import functools
 import json
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 
 EVENTS_AT_ONCE = 500
@@ -14,6 +15,17 @@ def listen_on_loopback() -> None:
 
     tcp4 = twisted.endpoints.TCP4ServerEndpoint
     twisted.endpoints.TCP4ServerEndpoint = functools.partial(tcp4, interface="127.0.0.1")
+
+
+def name_uuids_by_bytes() -> None:
+    """Keys of KMS are named so, which Python can since 3.12. A table that is encrypted with a key of AWS makes one."""
+    by_text = uuid.uuid5
+
+    def by_either(namespace: uuid.UUID, name: str | bytes) -> uuid.UUID:
+        # What is hashed is the text in UTF-8; by any other code the hash is another, and as good.
+        return by_text(namespace, name if isinstance(name, str) else name.decode("latin-1"))
+
+    uuid.uuid5 = by_either
 
 
 def run_events_side_by_side() -> None:
@@ -69,3 +81,41 @@ def heed_event_settings_of_aliases() -> None:
         return handle(poller, message)
 
     Poller.handle_message = with_invoked_qualifier
+
+
+def replace_only_what_has_changed() -> None:
+    """A resource whose properties refer to one that changes is taken for one that is to be replaced: made anew, and the old one removed.
+
+    Where both have one name, that fails or removes the new one. What is referred to is known when the resource's turn comes.
+    """
+    from localstack.services.cloudformation.engine.v2.change_set_model_executor import ChangeSetModelExecutor
+    from localstack.services.cloudformation.resource_provider import ResourceProviderExecutor
+
+    change = ChangeSetModelExecutor._execute_resource_change
+
+    def identity(resource) -> list:
+        provider = ResourceProviderExecutor.try_load_resource_provider(resource.resource_type)
+        names = [path.replace("/properties/", "", 1) for path in provider.SCHEMA.get("createOnlyProperties", [])]
+        return [resource.properties.properties.get(name) for name in names]
+
+    @functools.wraps(change)
+    def with_values(self, name, before, after):
+        if getattr(after, "requires_replacement", False) and hasattr(before, "properties"):
+            after.requires_replacement = identity(before) != identity(after)
+        return change(self, name, before, after)
+
+    ChangeSetModelExecutor._execute_resource_change = with_values
+
+
+def update_aliases() -> None:
+    """An alias stays at the version for which it was made: a stack's update of it does nothing."""
+    from localstack.services.cloudformation.resource_provider import OperationStatus, ProgressEvent
+    from localstack.services.lambda_.resource_providers.lambda_alias import LambdaAliasProvider
+
+    def update(_self, request):
+        wanted = request.desired_state
+        names = {name: wanted[name] for name in ("FunctionName", "FunctionVersion", "Name")}
+        alias = request.aws_client_factory.lambda_.update_alias(**names)
+        return ProgressEvent(status=OperationStatus.SUCCESS, resource_model={**wanted, "Id": alias["AliasArn"]})
+
+    LambdaAliasProvider.update = update
