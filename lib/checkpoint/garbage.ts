@@ -177,10 +177,9 @@ export function judge(stock: Stock): Judge {
     object(key, name) {
       switch (name.kind) {
         case "marker":
-          return name.checkpointId < head.floor && !ids.has(name.checkpointId) ? "marker" : null;
+        // A mark goes with the name of its savepoint; so what is left is of a checkpoint that was to be one, and was aborted.
         case "savepoint":
-          // It goes with the name.
-          return null;
+          return name.checkpointId < head.floor && !ids.has(name.checkpointId) ? "marker" : null;
         case "part": {
           const goes = mayGo(name) && !referenced.has(key) && (!name.isAck || isForgotten(name.checkpointId));
           return goes ? "part" : null;

@@ -5,7 +5,7 @@ import { kindOf, refuse } from "../pipeline/checks.js";
 import { deletedKey } from "../pipeline/deletion.js";
 import type { SegmentToken, Sink } from "../pipeline/sink.js";
 import type { TargetResources } from "../pipeline/sink-target.js";
-import { type LogTarget, writeAheadLog } from "../pipeline/write-ahead-log.js";
+import type { LogTarget } from "../pipeline/write-ahead-log.js";
 import {
   type AttributeType,
   attributesAddedMax,
@@ -15,6 +15,7 @@ import {
 } from "../ports/tables.js";
 import { again } from "./again.js";
 import { addedBy, transactionsOf } from "./increments.js";
+import { portLog } from "./port-log.js";
 import {
   checkedTable,
   checkTableKey,
@@ -70,14 +71,12 @@ export function dynamoCounters(
     );
   const config = { table, key: key.map(({ name, type }) => ({ name, type })) };
   const open = (resources: TargetResources) => openCounters(resources, where, key);
-  const sink = writeAheadLog<TableItem>({
+  return portLog<TableItem>({
     kind: "dynamo-counters",
     config,
     target: { kind: "table", name: table },
     open,
-  });
-  // The target is the table, of which the plan has the name already.
-  return { ...sink, config } as Sink<never>;
+  }) as Sink<never>;
 }
 
 function openCounters(resources: TargetResources, where: string, key: readonly KeyAttribute[]): LogTarget<TableItem> {

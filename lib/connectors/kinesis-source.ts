@@ -61,14 +61,22 @@ export function kinesisSource<T>(options: KinesisSourceOptions<T>): Source<T> {
   checkCodec(where, codec);
   if (!aggregations.includes(aggregation)) refuse(`${where}: aggregation`, 'must be "kpl", "unchecked" or "none"');
   const { deduplicate = false } = options;
-  if (typeof deduplicate !== "boolean") refuse(`${where}: deduplicate`, `must be true or false, not ${kindOf(deduplicate)}`);
+  if (typeof deduplicate !== "boolean")
+    refuse(`${where}: deduplicate`, `must be true or false, not ${kindOf(deduplicate)}`);
   const start = startOf(`${where}: start`, options.start);
   const end = options.end === undefined ? null : timeOf(`${where}: end`, options.end);
   if (end !== null && typeof start === "number" && end <= start) {
     refuse(`${where}: end`, "is not after start, so that nothing would be read");
   }
   if (partitionedBy !== undefined) checkFunction(`${where}: partitionedBy`, partitionedBy, "plain");
-  const config: SourceConfig = Object.freeze({ stream, codec: codec.name, start, end, aggregation, ...(deduplicate ? { deduplicate } : {}) });
+  const config: SourceConfig = Object.freeze({
+    stream,
+    codec: codec.name,
+    start,
+    end,
+    aggregation,
+    ...(deduplicate ? { deduplicate } : {}),
+  });
   return Object.freeze({ kind: "kinesis", config, codec, ...(partitionedBy === undefined ? {} : { partitionedBy }) });
 }
 

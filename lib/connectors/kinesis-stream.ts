@@ -6,9 +6,10 @@ import { checkFunction, checkMembers, kindOf, quoted, refuse } from "../pipeline
 import type { Segment, Sink } from "../pipeline/sink.js";
 import type { TargetResources } from "../pipeline/sink-target.js";
 import { checkCodec } from "../pipeline/source.js";
-import { type LogTarget, writeAheadLog } from "../pipeline/write-ahead-log.js";
+import type { LogTarget } from "../pipeline/write-ahead-log.js";
 import { entriesMax, entryBytesMax, partitionKeyLengthMax, type StreamEntry } from "../ports/streams.js";
 import { again } from "./again.js";
+import { portLog } from "./port-log.js";
 import { putInOrder } from "./put-in-order.js";
 
 /** What {@link kinesisStream} takes. */
@@ -46,15 +47,13 @@ export function kinesisStream<T>(options: KinesisStreamOptions<T>): Sink<T> {
   if (typeof codec.encode !== "function") refuse(`${where}: codec`, "has no encode()");
   checkFunction(`${where}: partitionKey`, partitionKey, "plain");
   const config = { stream, codec: codec.name };
-  const sink = writeAheadLog<T>({
+  return portLog<T>({
     kind: "kinesis-stream",
     config,
     target: { kind: "stream", name: stream },
     rowsMax: entriesMax,
     open: (resources) => openStream(resources, { where, codec, partitionKey }),
   });
-  // The target is the stream, of which the plan has the name already.
-  return { ...sink, config };
 }
 
 interface Making<T> {

@@ -105,7 +105,7 @@ describe("dev", () => {
     const short = await run(["dev", "short.ts", "--session", "6s", "--until-drained"], inProject());
     expect(short).toMatchObject({ code: 0 });
     expect(short.err).toBe(
-      "tidemark: --session 6 s is not longer than twice session.reserve (3 s): all tasks hand over at each checkpoint, which costs time\n",
+      "tidemark: --session 6.0 s is not longer than twice session.reserve (3.0 s): all tasks hand over at each checkpoint, which costs time\n",
     );
     const refused = await run(["dev", "short.ts", "--session", "3s", "--until-drained"], inProject());
     expect(refused).toMatchObject({ code: 1, err: expect.stringContaining("leaves no time for work") });

@@ -216,7 +216,7 @@ describe("runPipeline", () => {
     const made = pipeline("counting", { parallelism: 2 }, (flow) => {
       const source = flow.from("flights", kinesisSource({ stream: "flights", codec: json<Flight>() }));
       source
-        .map(({ origin, delay }) => ({ airport: origin, flights: 1, delay: BigInt(delay) * 10n ** 20n }))
+        .map(({ origin, delay }) => ({ airport: origin, flights: 1, delay: BigInt(delay) + 10n ** 20n }))
         .to("totals", dynamoCounters({ table: "totals", key: ["airport"] }));
       source
         .keyBy(({ origin }) => origin)
@@ -232,7 +232,7 @@ describe("runPipeline", () => {
     const sum = (origin: string) =>
       flights.filter((flight) => flight.origin === origin).reduce((total, { delay }) => total + BigInt(delay), 0n);
     expect(run.sinks.totals).toEqual(
-      ["A", "B", "C"].map((airport) => ({ airport, flights: 30, delay: sum(airport) * 10n ** 20n })),
+      ["A", "B", "C"].map((airport) => ({ airport, flights: 30, delay: sum(airport) + 30n * 10n ** 20n })),
     );
     expect(run.sinks.late).toEqual(["A", "B", "C"].map((airport) => ({ airport, late: 15 })));
     expect(run.crashes).toBe(3);

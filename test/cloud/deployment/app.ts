@@ -1,6 +1,6 @@
 // What a user writes: an app that deploys a pipeline with its stream and its tables, and three releases of the pipeline's file.
 
-/** The app, as a module of JavaScript. Sessions live for three quarters of a minute, so that they hand over while a test runs. */
+/** The app, as a module of JavaScript. Sessions live for about half a minute, so that they hand over while a test runs. */
 export const appText = (stack: string): string => `
 import { App, CfnOutput, Duration, RemovalPolicy, Stack } from "aws-cdk-lib";
 import * as dynamodb from "aws-cdk-lib/aws-dynamodb";
@@ -22,7 +22,7 @@ new TidemarkPipeline(stack, "Pipeline", {
   entry: "pipeline.ts",
   streams: { words },
   tables: { words: byWord, tags: byTag },
-  taskTimeout: Duration.seconds(45),
+  taskTimeout: Duration.seconds(35),
   removalPolicy,
 });
 for (const [id, value] of [["Stream", words.streamName], ["Words", byWord.tableName], ["Tags", byTag.tableName]])

@@ -18,7 +18,7 @@ export async function everything(cloud: Cloud): Promise<readonly string[]> {
     functions.push(...Functions.map(({ FunctionArn }) => FunctionArn));
   const tables: string[] = [];
   for await (const { TableNames = [] } of paginateListTables({ client: dynamo }, {})) tables.push(...TableNames);
-  const [streams, buckets, rules, groups, roles, alarms, dashboards, exports] = await Promise.all([
+  const [streams, buckets, rules, groups, roles, alarms, dashboards] = await Promise.all([
     kinesis.send(new ListStreamsCommand({})).then(({ StreamNames = [] }) => StreamNames),
     s3.send(new ListBucketsCommand({})).then(({ Buckets = [] }) => Buckets.map(({ Name }) => Name)),
     listed(endpoint, "events", "AWSEvents.ListRules", /"Name": ?"([^"]+)"/g),
@@ -26,7 +26,6 @@ export async function everything(cloud: Cloud): Promise<readonly string[]> {
     queried(endpoint, "iam", "ListRoles", "2010-05-08", /<RoleName>([^<]+)</g),
     queried(endpoint, "monitoring", "DescribeAlarms", "2010-08-01", /<AlarmName>([^<]+)</g),
     queried(endpoint, "monitoring", "ListDashboards", "2010-08-01", /<DashboardName>([^<]+)</g),
-    queried(endpoint, "cloudformation", "ListExports", "2010-05-15", /<Name>([^<]+)</g),
   ]);
   const kinds = {
     function: functions,
@@ -34,9 +33,9 @@ export async function everything(cloud: Cloud): Promise<readonly string[]> {
     stream: streams,
     bucket: buckets,
     rule: rules,
-    "log group": groups,
+    "log group": groups.filter((name) => !ignoredGroup.test(name)),
   };
-  return Object.entries({ ...kinds, role: roles, alarm: alarms, dashboard: dashboards, export: exports })
+  return Object.entries({ ...kinds, role: roles, alarm: alarms, dashboard: dashboards })
     .flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`))
     .sort();
 }

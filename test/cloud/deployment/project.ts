@@ -69,7 +69,8 @@ export function newDeployment(cloud: Cloud): Deployment {
       return outputs;
     },
     destroy: () => cdk("destroy", stack, ...app, "--force"),
-    tidemark: (command, ...args) => run([command, "pipeline.ts", "--aws", ...args], { cwd: project.folder, env: variables }),
+    tidemark: (command, ...args) =>
+      run([command, "pipeline.ts", "--aws", ...args], { cwd: project.folder, env: variables }),
     remove: project.remove,
   };
 }
