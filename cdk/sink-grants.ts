@@ -21,17 +21,11 @@ export const sinkGrants: Readonly<Record<string, TargetGrant>> = {
     member: "table",
     actions: ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:PutItem"],
   },
-  // A transaction has no action of its own: each of its parts needs that of the same call alone.
   "dynamo-counters": {
     bound: "tables",
     member: "table",
-    actions: [
-      "dynamodb:ConditionCheckItem",
-      "dynamodb:DescribeTable",
-      "dynamodb:GetItem",
-      "dynamodb:PutItem",
-      "dynamodb:UpdateItem",
-    ],
+    // A transaction has no action of its own: its parts, which are all updates, need that of the same call alone.
+    actions: ["dynamodb:DescribeTable", "dynamodb:GetItem", "dynamodb:UpdateItem"],
   },
   "kinesis-stream": {
     bound: "streams",

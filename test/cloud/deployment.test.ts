@@ -1,6 +1,7 @@
 // A pipeline as users deploy it, by the command line of the AWS CDK: started by its schedule, handed over from session to session, killed,
 // deployed anew while it runs, stopped and removed. What comes out is compared with a recomputation from the stream itself.
 import { setTimeout as sleep } from "node:timers/promises";
+import { GetFunctionEventInvokeConfigCommand } from "@aws-sdk/client-lambda";
 import { afterAll, beforeAll, describe, expect, inject, it, vi } from "vitest";
 import type { StatusReport } from "../../lib/cli/status.js";
 import { type Input, inputOf } from "../integration/zombies/stream.js";
@@ -107,6 +108,20 @@ describe.skipIf(kind !== "localstack")("a deployment, on LocalStack alone", () =
     for (const row of coming) expect(row).toMatchObject({ release, newest: newest.get(String(row.word)) });
   }
 
+  /** A session that fails is told to the supervisor, whichever of these versions it is of. */
+  async function expectSettings(versions: readonly string[]): Promise<void> {
+    const { lambda } = cloud.clients;
+    const FunctionName = taskFunction;
+    for (const Qualifier of versions) {
+      const settings = await lambda.send(new GetFunctionEventInvokeConfigCommand({ FunctionName, Qualifier }));
+      expect(settings).toMatchObject({
+        MaximumRetryAttempts: 0,
+        MaximumEventAgeInSeconds: 60,
+        DestinationConfig: { OnFailure: { Destination: expect.stringMatching(/-supervisor:live$/) } },
+      });
+    }
+  }
+
   const begun = performance.now();
   const say = (what: string) => console.log(`${((performance.now() - begun) / 1_000).toFixed(1)} s: ${what}`);
 
@@ -160,7 +175,8 @@ describe.skipIf(kind !== "localstack")("a deployment, on LocalStack alone", () =
       reason: "deploy",
       code: { deployment: 2, rejected: [] },
     });
-    expect(found.failures).toEqual(old.failures);
+    expect(found.failures).toEqual([]);
+    await expectSettings(["1", "2"]);
     await putting;
     await put(400);
     await expectExact("second");

@@ -1,6 +1,10 @@
+import { createServer } from "node:http";
+import type { AddressInfo } from "node:net";
 import { deleted, dynamoCounters, json, kinesisSource, pipeline, value } from "tidemark";
 import { runPipeline } from "tidemark/testing";
 import { describe, expect, it } from "vitest";
+import { awsClients } from "../../lib/connectors/clients.js";
+import { dynamoTables } from "../../lib/connectors/dynamo-tables.js";
 import { transactionsOf } from "../../lib/connectors/increments.js";
 import { StreamError } from "../../lib/model/errors.js";
 import { checkpointId, generation, taskId } from "../../lib/model/ids.js";
@@ -191,6 +195,30 @@ describe("a table", () => {
     await expect(open(totals(), { tables }).check()).rejects.toThrow(
       /dynamo-counters "totals": check: .*no transactions/,
     );
+  });
+
+  it.each([
+    [400, "com.amazonaws.dynamodb.v20120810#UnknownOperationException"],
+    [501, "InternalFailure"],
+  ])("C5 an endpoint that answers %i %s has no transactions", async (status, __type) => {
+    const server = createServer((request, response) => {
+      request.resume();
+      response.writeHead(status, { "content-type": "application/x-amz-json-1.0" }).end(JSON.stringify({ __type }));
+    });
+    await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+    const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    const credentials = { accessKeyId: "test", secretAccessKey: "test" };
+    const clients = awsClients({ endpoint, region: "us-east-1", credentials, attempts: 1 });
+    const mark = { key: { airport: "m" }, position: "0" };
+    await expect(
+      dynamoTables(clients.dynamo).transact({ table: "totals", increments: [], mark }),
+    ).rejects.toMatchObject({
+      kind: "invalid",
+      message: expect.stringMatching(/table "totals": this endpoint has no transactions/),
+    });
+    clients.destroy();
+    server.closeAllConnections();
+    server.close();
   });
 
   it("C5 an attribute that is no number there fails the pipeline, and changes nothing", async () => {

@@ -161,11 +161,11 @@ describe("runPipeline", () => {
     "C6 shows each record once, killed, refused and with lost answers (seed %i)",
     async (seed) => {
       const made = pipeline("forward", {}, (flow) => {
-      const source = flow.from("in", kinesisSource({ stream: "in", codec: json<Row>() }));
-      const lines = kinesisStream<string>({ stream: "texts", codec: text, partitionKey: (line) => line.slice(0, 4) });
-      return [source.to("events", toStream()), source.map(({ id, n }) => `${id} ${n}`).to("texts", lines)];
-    });
-    const faults = { lost: 0.05, log: 0.05 };
+        const source = flow.from("in", kinesisSource({ stream: "in", codec: json<Row>() }));
+        const lines = kinesisStream<string>({ stream: "texts", codec: text, partitionKey: (line) => line.slice(0, 4) });
+        return [source.to("events", toStream()), source.map(({ id, n }) => `${id} ${n}`).to("texts", lines)];
+      });
+      const faults = { lost: 0.05, log: 0.05 };
       const run = await runPipeline(made, { in: rows }, { seed, crashes: 3, faults });
       const of = <T>(all: readonly T[], id: (row: T) => string) =>
         [0, 1, 2, 3].map((k) => all.filter((row) => id(row) === `id-${k}`));
