@@ -64,13 +64,12 @@ export default pipeline("${pipelineName}", settings, (flow) => {
     onRecord({ seq }, { key, state }) {
       ${before}
       state.${counts}.update((n) => n + 1);
-      const mine = (globalThis as any).digests ??= new Map<string, number>();
-      mine.set(key, ((mine.get(key) ?? 7) * 31 + seq + 1) % 1_000_003);
+      state.digest.update((digest) => (digest * 31 + seq + 1) % 1_000_003);
       ${newest ? "state.newest.update((newest) => Math.max(newest, seq));" : ""}
       return {
         word: key,
         n: state.${counts}.get(),
-        digest: mine.get(key),
+        digest: state.digest.get(),
         ${newest ? "newest: state.newest.get()," : ""}
         release: "${name}",
         at: Date.now(),
