@@ -91,6 +91,7 @@ export class Committer {
       if (piece.length > 0 && rowsOf(longer) > this.#rowsMax) break;
       piece = longer;
     }
+    if (piece.length === 0) return covered;
     for (const id of this.#complete) if (piece.every((item) => item.checkpointId > id)) this.#complete.delete(id);
     return piece;
   }

@@ -48,7 +48,7 @@ export const mutants: readonly Mutant[] = [
     find: "const committables = [...this.#committer.list, ...durable.prepared];",
     replace: "const committables = durable.prepared;",
     profile: { slowService: "tables" },
-    seed: 17,
+    seed: 49,
   },
   {
     name: "C1 what earlier checkpoints prepared is forgotten",
@@ -76,7 +76,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/restore.ts",
     find: "      .flatMap((ack) => listed.get(ack) ?? [])\n",
     replace: "      .flatMap((ack) => (listed.has(ack) ? [] : (listed.get(ack) ?? [])))\n",
-    seed: 32,
+    seed: 45,
   },
   {
     name: "C3 a session goes on after its ack of a stop",
@@ -120,7 +120,7 @@ export const mutants: readonly Mutant[] = [
     find: `sessionId(Buffer.from(store.clock.random(8)).toString("hex"))`,
     replace: "sessionId(execution.requestId)",
     profile: unheard,
-    seed: 14,
+    seed: 23,
   },
   {
     name: "R4 the lease is taken from whatever version",
@@ -128,7 +128,7 @@ export const mutants: readonly Mutant[] = [
     find: "const expected = invocation.leaseVersion === 0 ? null : invocation.leaseVersion;",
     replace:
       "const expected = (await readLease(store, invocation.incarnation, invocation.generation, invocation.task))?.version ?? null;",
-    seed: 6,
+    seed: 29,
   },
   {
     name: "R5 a lost claim is taken for won",
@@ -136,7 +136,7 @@ export const mutants: readonly Mutant[] = [
     find: `(error.kind === "ambiguous" || error.kind === "transient")) return "unknown";`,
     replace: `(error.kind === "ambiguous" || error.kind === "transient")) return "swapped";`,
     profile: lossy,
-    seed: 73,
+    seed: 76,
   },
   {
     name: "R5 a release is passed on before it is answered",
@@ -201,7 +201,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/shard-table.ts",
     find: `    inTable.every((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
     replace: "",
-    seed: 14,
+    seed: 18,
   },
   {
     name: "K3 a child of a merge starts when one parent is finished",
@@ -209,7 +209,7 @@ export const mutants: readonly Mutant[] = [
     find: `    inTable.every((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
     replace: `    inTable.some((parent) => known.get(parent)?.at.kind === "finished") &&\n`,
     profile: { ...resharded, keys: 5, records: 60 },
-    seed: 126,
+    seed: 179,
   },
   {
     name: "P1 the record at the position is taken again",
@@ -223,14 +223,14 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/restore.ts",
     find: "if (lease.ack !== null) {",
     replace: "if (lease.ack !== null && lease.ack < 0) {",
-    seed: 1,
+    seed: 3,
   },
   {
     name: "N1 a successor starts with the positions of the last manifest",
     file: "lib/runtime/restore.ts",
     find: "withPositions(shardsBefore(record, base), ack)",
     replace: "shardsBefore(record, base)",
-    seed: 1,
+    seed: 3,
   },
   {
     name: "W1 the version is that of the commit",
@@ -282,7 +282,7 @@ export const mutants: readonly Mutant[] = [
     find: "current !== null && isMine(current.value)) return true;",
     replace: "current !== null) return true;",
     profile: lossy,
-    seed: 42,
+    seed: 64,
   },
   {
     name: "R6 one name for the objects of all checkpoints",
@@ -319,7 +319,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/runtime/phase.ts",
     find: "facts.busy || facts.acked < phase.checkpointId) return null;",
     replace: "false) return null;",
-    seed: 76,
+    seed: 96,
   },
   {
     name: "W1 the epoch is not in the version",
@@ -368,7 +368,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/shard-table.ts",
     find: "const roots = listed.filter((shard) => !shard.parents.some((parent) => names.has(parent)));",
     replace: "const roots = listed.filter(() => names.size > 0);",
-    seed: 7,
+    seed: 22,
   },
   {
     name: "N1 a successor gets state and positions, not what is uncommitted",
@@ -404,14 +404,14 @@ export const mutants: readonly Mutant[] = [
     find: "  await cut.written;\n",
     replace: "",
     profile: { ...deadly, variant: { ...all, tallies: "eager", files: false }, slowService: "tables" },
-    seed: 27,
+    seed: 35,
   },
   {
     name: "B3 the ack comes before files are staged",
     file: "lib/connectors/file-sink.ts",
     find: "        await staging;\n        await this.#files.sync(epoch.path);\n",
     replace: "        staging.catch(() => undefined);\n",
-    seed: 189,
+    seed: 278,
   },
   {
     name: "R5 nobody invokes a lease that nobody takes",
@@ -447,7 +447,7 @@ export const mutants: readonly Mutant[] = [
     find: 'if (shard.verified || position.kind !== "after") {\n    checkRetention(stream, shard.entry.shardId, position, read.serverNow);\n',
     replace: 'if (shard.verified || position.kind !== "after") {\n',
     profile: forgetful,
-    seed: 22,
+    seed: 57,
   },
   {
     name: "P1 a gap is skipped",
@@ -455,7 +455,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (loss !== null) throw loss;",
     replace: "if (loss !== null) return;",
     profile: forgetful,
-    seed: 22,
+    seed: 25,
   },
   {
     name: "P1 the end of a shard counts as read up to now",
@@ -463,7 +463,7 @@ export const mutants: readonly Mutant[] = [
     find: "return position.readTo ?? last?.arrivedAt",
     replace: 'return (read.kind === "lines" ? null : read.serverNow) ?? last?.arrivedAt',
     profile: { ...forgetful, reshards: 5 },
-    seed: 165,
+    seed: 213,
   },
   {
     name: "P1 an empty read promises nothing",
@@ -518,14 +518,14 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/garbage.ts",
     find: "if (stock.ripe === null || stock.ripe.generation <= generation) return true;",
     replace: "if (stock.ripe === null) return false;",
-    seed: 51,
+    seed: 144,
   },
   {
     name: "G1 sessions that may live are forgotten",
     file: "lib/checkpoint/garbage.ts",
     find: "if (generation >= stock.head.generation) return true;\n",
     replace: "if (generation >= stock.head.generation) return true;\n  if (stock.leases.length >= 0) return false;\n",
-    seed: 51,
+    seed: 144,
   },
   {
     name: "G2 what restorable checkpoints refer to goes",
@@ -533,7 +533,7 @@ export const mutants: readonly Mutant[] = [
     find: "const goes = mayGo(name) && !referenced.has(key) &&",
     replace: "const goes = mayGo(name) &&",
     profile: { retained: 2, padding: 2_000 },
-    seed: 1,
+    seed: 3,
   },
   {
     name: "G2 the floor rises to the newest by number",
@@ -548,7 +548,7 @@ export const mutants: readonly Mutant[] = [
     file: "lib/checkpoint/garbage.ts",
     find: "checkpointId(Math.min(head.floor, head.completed?.checkpointId ?? 0));",
     replace: "checkpointId(Number(head.floor) + 1_000);",
-    seed: 3,
+    seed: 24,
   },
   {
     name: "G2 the marker goes last",
@@ -570,7 +570,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (sameRef(head.completed, ref)) return;",
     replace: "return;",
     profile: { ...restored, retained: 1 },
-    seed: 8,
+    seed: 14,
   },
   {
     name: "R2 a restore leaves what is complete",
@@ -623,7 +623,7 @@ export const mutants: readonly Mutant[] = [
     find: "if (left.length > 0 || start.fromHandover) return;",
     replace: "if (left.length > 0) return;",
     profile: { variant: { ...all, bad: "fail" }, sessionMillis: [14_000, 25_000] },
-    seed: 1,
+    seed: 3,
   },
   {
     name: "C4 a zombie sweeps what a newer generation staged",
@@ -631,7 +631,7 @@ export const mutants: readonly Mutant[] = [
     find: "!(Number(generation) > own)",
     replace: "!(Number(generation) < 0 * own)",
     profile: { ...restored, faults: { ...noFaults, pause: 0.015, overtime: 0.8 } },
-    seed: 35,
+    seed: 55,
   },
   {
     name: "W4 a deleted row may come back",
@@ -699,7 +699,7 @@ export const mutants: readonly Mutant[] = [
     find: "      this.#lastSub = user.sub;\n",
     replace: "      this.#lastSub = null;\n",
     profile: { variant: all, aggregates: 0.8 },
-    seed: 12,
+    seed: 13,
   },
   {
     name: "K2 user records of another shard are taken too",
