@@ -13,6 +13,7 @@ import { memoryBlobs } from "../dist/testing/memory/blobs.js";
 import { memoryFiles } from "../dist/testing/memory/files.js";
 import { memoryFunctions } from "../dist/testing/memory/functions.js";
 import { memoryLog } from "../dist/testing/memory/log.js";
+import { memoryObjects } from "../dist/testing/memory/objects.js";
 import { memoryRegisters } from "../dist/testing/memory/registers.js";
 import { memoryTables } from "../dist/testing/memory/tables.js";
 import { randomOf } from "../dist/testing/seeded/random.js";
@@ -121,7 +122,9 @@ function worldOf(clock, counts) {
         read: "Kinesis.GetRecords",
       }),
       files: memoryFiles().files,
+      objects: memoryObjects().objects,
       tables: tables.tables,
+      streams: log.streams,
     },
   };
 }

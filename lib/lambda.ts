@@ -105,6 +105,7 @@ function deploy(pipeline: { readonly plan: Plan }): Omit<Deployment, "functionVe
     plan: pipeline.plan,
     bindings: bindingsOf(environment.bindings),
     library: libraryVersion,
+    memoryBytes: memoryBytesIn(process.env),
     release: releaseOf(process.env),
   };
 }
@@ -113,6 +114,12 @@ function deploy(pipeline: { readonly plan: Plan }): Omit<Deployment, "functionVe
 function releaseOf(variables: Readonly<Record<string, string | undefined>>): number | null {
   const number = Number(variables.TIDEMARK_DEPLOYMENT ?? variables.TIDEMARK_TASK_VERSION);
   return Number.isSafeInteger(number) && number > 0 ? number : null;
+}
+
+/** Lambda says it in megabytes. */
+function memoryBytesIn(variables: Readonly<Record<string, string | undefined>>): number | null {
+  const megabytes = Number(variables.AWS_LAMBDA_FUNCTION_MEMORY_SIZE);
+  return megabytes > 0 ? megabytes * 1024 * 1024 : null;
 }
 
 const deadlineOf = (deployment: Deployment, context: LambdaContext) =>

@@ -11,6 +11,8 @@ import { pipeline } from "../../dist/pipeline/pipeline.js";
 import { systemClock } from "../../dist/ports/clock.js";
 import { memoryBlobs } from "../../dist/testing/memory/blobs.js";
 import { memoryFiles } from "../../dist/testing/memory/files.js";
+import { memoryLog } from "../../dist/testing/memory/log.js";
+import { memoryObjects } from "../../dist/testing/memory/objects.js";
 import { memoryRegisters } from "../../dist/testing/memory/registers.js";
 import { memoryTables } from "../../dist/testing/memory/tables.js";
 import { meter } from "../cloud/meter.mjs";
@@ -93,7 +95,13 @@ function counted({ registers, blobs, ...rest }) {
 }
 
 function worldOf(functions) {
-  const own = { log, tables, functions, clock: systemClock, files: memoryFiles().files };
+  // No sink writes to a bucket or a stream here.
+  const unused = {
+    files: memoryFiles().files,
+    objects: memoryObjects().objects,
+    streams: memoryLog(systemClock).streams,
+  };
+  const own = { log, tables, functions, clock: systemClock, ...unused };
   if (clients === null) return counted({ ...own, registers: memoryRegisters().registers, blobs: memoryBlobs().blobs });
   const environment = {
     table: names.registers,

@@ -7,6 +7,7 @@ import { nodeFiles } from "../../dist/connectors/node-files.js";
 import { filePath, fileStream } from "../../dist/pipeline/source.js";
 import { systemClock } from "../../dist/ports/clock.js";
 import { memoryLog } from "../../dist/testing/memory/log.js";
+import { memoryObjects } from "../../dist/testing/memory/objects.js";
 import { memoryRegisters } from "../../dist/testing/memory/registers.js";
 import { memoryTables } from "../../dist/testing/memory/tables.js";
 import { startPipeline } from "../in-process.mjs";
@@ -18,13 +19,16 @@ import { startPipeline } from "../in-process.mjs";
  */
 export async function runToEnd({ plan }, { folder, files: bound }) {
   const files = nodeFiles();
+  const { log, streams } = memoryLog(systemClock);
   const world = (functions) => ({
     clock: systemClock,
     registers: memoryRegisters().registers,
     blobs: fileBlobs(files, join(folder, "checkpoints")),
-    log: logs(memoryLog(systemClock).log, fileLog(files)),
+    log: logs(log, fileLog(files)),
     files,
+    objects: memoryObjects().objects,
     tables: memoryTables().tables,
+    streams,
     functions,
   });
   const pipeline = await startPipeline(plan, world, bindingsOf(bound));

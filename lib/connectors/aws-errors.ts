@@ -53,7 +53,9 @@ const credentials = new Set([
   "MissingAuthenticationTokenException",
 ]);
 
-const denied = new Set(["AccessDenied", "AccessDeniedException", "KMSAccessDeniedException", "AllAccessDisabled"]);
+const denied = new Set(["AccessDenied", "AccessDeniedException", "AllAccessDisabled"]);
+/** Of the key that something is encrypted with. S3 says "KMS.DisabledException" and the like. */
+const keyRefused = /^KMS\.?\w*(AccessDenied|Disabled|InvalidState|NotFound|OptInRequired)/;
 const elsewhere = new Set(["PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed"]);
 const absent = new Set(["ResourceNotFoundException", "NoSuchBucket", "TableNotFoundException"]);
 const unreachable = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNREACH", "ENETUNREACH"]);
@@ -95,6 +97,10 @@ function adviceFor(failure: Failure, target: AwsTarget): { readonly lasting: boo
   if (message === "Region is missing") return lasting("no AWS region; set AWS_REGION");
   if (throttled.has(name)) return passing("throttled");
   if (busy.has(name)) return passing("refused for now");
+  if (keyRefused.test(name))
+    return lasting(
+      "its KMS key may not be used, is disabled, or is gone; give the role kms:Decrypt, to write kms:GenerateDataKey too, on that key, and see that it is enabled",
+    );
   if (denied.has(name) || status === 403) return lasting(`access denied; the role needs ${target.actions}`);
   if (elsewhere.has(name) || status === 301) return lasting("it is in another region; set AWS_REGION to that");
   if (absent.has(name)) return lasting(`it does not exist in this account and region; ${target.whenAbsent}`);

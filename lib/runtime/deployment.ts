@@ -23,6 +23,8 @@ export interface Deployment {
   /** P4: the number of this deployment, which grows; null or absent where deployments have none: then somebody starts its code. */
   readonly release?: number | null;
   readonly library: string;
+  /** Of the function that runs this; null or absent where nobody says. */
+  readonly memoryBytes?: number | null;
   readonly log: SessionLog;
 }
 

@@ -7,6 +7,7 @@ import { type Millis, type SessionId, sessionId } from "../model/ids.js";
 import type { Identity } from "./cut.js";
 import { type Deployment, storeOf } from "./deployment.js";
 import { type GuardedWorld, guardWorld } from "./guard.js";
+import { checkMemory } from "./memory.js";
 import { openParts } from "./open-parts.js";
 import type { SessionEnding } from "./phase.js";
 import { placeOf } from "./place.js";
@@ -80,6 +81,7 @@ async function runToEnd(
     const place = placeOf(deployment.plan, claim.record, invocation.task);
     const me: Identity = { ...invocation, session, keyGroups: place.keyGroups };
     const start = await readStart(storeOf(deployment, guarded.world), claim, place.heir);
+    checkMemory(invocation.task, start.snapshots, deployment.memoryBytes ?? null);
     const writers = openWriters(deployment, guarded.world, place, me);
     try {
       const parts = await openParts(deployment, guarded, claim, place, me, start, deadline, writers);

@@ -171,6 +171,7 @@ describe("what a person must mend is invalid, and says how", () => {
     ["no rights", answer(400, "AccessDeniedException"), /the role needs dynamodb:GetItem/],
     ["no table", answer(400, "ResourceNotFoundException"), /does not exist .* "pk" .* "sk"/],
     ["a refused request", answer(400, "ValidationException"), /this is ValidationException/],
+    ["a key that may not be used", answer(400, "KMSAccessDeniedException"), /KMS key may not be used.*kms:Decrypt/],
   ];
   for (const [what, behaviour, message] of wrong) {
     it(`${what}, for DynamoDB`, async () => {
@@ -186,6 +187,7 @@ describe("what a person must mend is invalid, and says how", () => {
     ["no rights", s3Error(403, "AccessDenied"), /s3:ListBucket/],
     ["wrong keys", s3Error(403, "InvalidAccessKeyId"), /AWS_PROFILE/],
     ["another region", s3Error(301, "PermanentRedirect"), /AWS_REGION/],
+    ["a disabled key", s3Error(400, "KMS.DisabledException"), /KMS key .*see that it is enabled/],
   ];
   for (const [what, behaviour, message] of wrongS3) {
     it(`${what}, for S3`, async () => {

@@ -68,7 +68,7 @@ describe("a table that another pipeline wrote", () => {
     const all = [...words, { word: "new" }];
     await feed(cloud.endpoint, `words-${name}`, all.slice(20));
     const message =
-      /^tidemark: pipeline "adopting" failed: sink table "totals-adopting": an item \(key word\) was written by another pipeline, .* \(W1\)\. Remove the attribute "~tidemark" from the items to adopt the table, or write to another table\n/;
+      /^tidemark: pipeline "adopting" failed: sink "totals": sink table "totals-adopting": an item \(key word\) was written by another pipeline, .* \(W1\)\. Remove the attribute "~tidemark" from the items to adopt the table, or write to another table\n/;
     const ended = await dev(project, ["--until-drained"], cloud.env).ended;
     expectOneMessage(ended, 1, message);
     const kept = (await totals(cloud.endpoint, `totals-${name}`)).get("new");

@@ -193,7 +193,7 @@ it("--help of every command says what its options do, and what it exits with", a
     const options = help.out.split("\n").filter((line) => /^ {2}-/.test(line));
     expect(options.length).toBeGreaterThan(2);
     // commander wraps what is long: a name and at least the first words of what it does stand on one line.
-    for (const option of options) expect(option).toMatch(/^ {2}(-h, )?--[a-z-]+( <[a-z]+>)? +\S{2,} \S+/);
+    for (const option of options) expect(option).toMatch(/^ {2}(-h, )?--[a-z-]+( <[a-z]+(\.{3})?>)? +\S{2,} \S+/);
     expect(help.out).toContain("--json");
   }
 });

@@ -118,9 +118,9 @@ function processOf(world: World): { readonly world: World; die(): void } {
 /** A cloud in this process that runs the sessions of a pipeline as they are invoked, and its supervisor each minute. */
 export function cloud(
   made: Pipeline<never, never> | { readonly plan: Deployment["plan"] },
-  options: { readonly way?: Way; readonly lifetime?: number } = {},
+  options: { readonly way?: Way; readonly lifetime?: number; readonly memoryBytes?: number } = {},
 ) {
-  const { way = () => 0, lifetime = 900_000 } = options;
+  const { way = () => 0, lifetime = 900_000, memoryBytes = null } = options;
   const clock = virtualClock();
   const stream = memoryLog(clock);
   const disk = memoryFiles();
@@ -173,6 +173,7 @@ export function cloud(
       return latest;
     },
     library: "0.1.0",
+    memoryBytes,
     log: (event) => void logged.push(event),
   };
   /** Of a version that was deployed before, as the functions of that version are. */

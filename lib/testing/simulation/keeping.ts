@@ -104,14 +104,13 @@ export class Keeping {
     for (const key of this.#cloud.blobs.keys()) {
       const [, , generation = "", checkpoint = ""] = key.split("/");
       const isMarker = generation === "completed";
-      // One of a checkpoint that was to be a savepoint, and was aborted, goes when the floor has passed it.
+      // The mark of a checkpoint that was to be a savepoint may come late, and stay: nobody trusts it without the checkpoint's own marker.
       const isMark = generation === "savepoints";
-      const isKept = isMark
-        ? Number(checkpoint.split("-")[0]) >= floor ||
-          restorable.some(({ completed }) => isMarkOf(checkpoint, completed))
-        : isMarker
+      const isKept =
+        isMark ||
+        (isMarker
           ? restorable.some(({ completed }) => key === markerOf(head, completed.ref.checkpointId))
-          : objects.has(key) || isOfRecord(key, restorable, head);
+          : objects.has(key) || isOfRecord(key, restorable, head));
       // Of the newest generation everything from the floor on may stay, for a session might still need it; and what was prepared for
       // a generation that was never opened.
       const isNew =
@@ -134,9 +133,6 @@ const isOfRecord = (key: string, restorable: readonly Needs[], head: Head): bool
   [head.generationRecord, ...restorable.map(({ completed }) => completed.manifest.generationRecord)].some((sha) =>
     key.endsWith(`/generation-${sha}.json`),
   );
-
-const isMarkOf = (mark: string, { ref }: Completed): boolean =>
-  mark === `${padded(ref.checkpointId, 12)}-${ref.sha256}`;
 
 const markerOf = (head: Head, checkpointId: number): string =>
   `tally/${head.incarnation}/completed/${padded(checkpointId, 12)}`;
