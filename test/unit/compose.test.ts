@@ -93,7 +93,7 @@ it("a world is made without a call: adapters of the clients that are given, and 
     "log",
     "objects",
     "registers",
-      "streams",
+    "streams",
     "tables",
   ]);
   expect(world.clock).toBe(systemClock);
