@@ -35,6 +35,8 @@ export function openCloud() {
     names += 1;
     return `${mine}-${kind}-${names}`;
   };
+  /** Of other tests of this run, which may go on at the same time. */
+  const isOfOthers = (name: string) => name.includes(cloud.prefix) && !name.includes(`${mine}-`);
   const { dynamo, kinesis, s3 } = clients;
 
   async function createTable(key: readonly KeyPart[], TableName = fresh("table")): Promise<string> {
@@ -83,6 +85,7 @@ export function openCloud() {
     ...cloud,
     clients,
     fresh,
+    isOfOthers,
     createTable,
     createBucket,
     createStream,

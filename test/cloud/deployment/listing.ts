@@ -9,7 +9,7 @@ import type { Cloud } from "../resources.js";
 /** Where functions write on LocalStack, which does not heed that they have a log group of their own. It makes them by itself. */
 const ignoredGroup = /^\/aws\/lambda\//;
 
-/** Everything that a deployment makes, each as "kind name". */
+/** Everything that a deployment makes, each as "kind name", but for what other tests have made. */
 export async function everything(cloud: Cloud): Promise<readonly string[]> {
   const { dynamo, kinesis, lambda, s3 } = cloud.clients;
   const endpoint = cloud.endpoint ?? "";
@@ -37,6 +37,7 @@ export async function everything(cloud: Cloud): Promise<readonly string[]> {
   };
   return Object.entries({ ...kinds, role: roles, alarm: alarms, dashboard: dashboards })
     .flatMap(([kind, names]) => names.map((name) => `${kind} ${name}`))
+    .filter((name) => !cloud.isOfOthers(name))
     .sort();
 }
 
