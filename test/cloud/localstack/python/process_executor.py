@@ -41,6 +41,7 @@ class FunctionProcess:
         )
         os.close(write_end)
         self.answers = queue.Queue()
+        self.has_ended = False
         self.log = []
         self.log_reader = threading.Thread(target=self._read_log, daemon=True)
         self.log_reader.start()
@@ -56,6 +57,8 @@ class FunctionProcess:
         with os.fdopen(read_end, "rb") as answers:
             for line in answers:
                 self.answers.put(json.loads(line))
+        # A process that is killed closes its files before its parent can see that it has ended.
+        self.has_ended = True
         self.answers.put(None)
 
     def _await_init(self):
@@ -75,7 +78,7 @@ class FunctionProcess:
         return {"errorType": "Runtime.ExitError", "errorMessage": told}
 
     def is_usable(self) -> bool:
-        return self.process.poll() is None and self.init_error is None
+        return not self.has_ended and self.process.poll() is None and self.init_error is None
 
     def answer(self, request: dict, seconds: float):
         """What the function answers: {"result"} or {"error"}. None: its process had ended before it took the request."""
