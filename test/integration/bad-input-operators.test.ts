@@ -1,27 +1,15 @@
 // Operators whose code is wrong, all at the same record: one message each; every checkpoint stays; mended, the pipeline goes on exactly.
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { countsOf, feed, makeStream, startTestCloud, type TestCloud, totals } from "../fixtures/cli/cloud.js";
-import { endAll } from "../fixtures/cli/command.js";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { countsOf, feed, makeStream, totals } from "../fixtures/cli/cloud.js";
 import { checkpointsText } from "../fixtures/cli/dev.js";
-import { type CountOptions, countPipeline, newProject, type Project, rarely } from "../fixtures/cli/project.js";
+import { type CountOptions, countPipeline, type Project, rarely } from "../fixtures/cli/project.js";
 import { drain, expectNoBodies, expectRefusedDev, marker } from "../fixtures/cli/refusal.js";
+import { testStage } from "../fixtures/cli/stage.js";
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-let home: Project;
-let cloud: TestCloud;
-const projects: Project[] = [];
-beforeAll(async () => {
-  home = newProject({});
-  projects.push(home);
-  cloud = await startTestCloud(home.folder);
-});
-afterAll(async () => {
-  await cloud.close();
-  endAll();
-  for (const project of projects) project.remove();
-});
+const stage = testStage();
 
 const position = String.raw`source "words", shard shardId-00000000000\d, sequence number \d{50,}`;
 
@@ -96,13 +84,12 @@ let before: string;
 const pipeline = (options: Omit<CountOptions, "name">) => countPipeline({ name, settings: rarely, ...options });
 
 beforeAll(async () => {
-  project = newProject({ "pipeline.ts": pipeline({}) });
-  projects.push(project);
-  await makeStream(cloud.endpoint, `words-${name}`);
-  await feed(cloud.endpoint, `words-${name}`, good);
-  await drain(project, cloud.endpoint);
-  await feed(cloud.endpoint, `words-${name}`, [...good, bad]);
-  before = await checkpointsText(project, cloud.env);
+  project = stage.newProject({ "pipeline.ts": pipeline({}) });
+  await makeStream(stage.cloud.endpoint, `words-${name}`);
+  await feed(stage.cloud.endpoint, `words-${name}`, good);
+  await drain(project, stage.cloud.endpoint);
+  await feed(stage.cloud.endpoint, `words-${name}`, [...good, bad]);
+  before = await checkpointsText(project, stage.cloud.env);
 });
 
 describe("an operator that", () => {
@@ -110,15 +97,15 @@ describe("an operator that", () => {
     "$what is told once, by its name and the record's position",
     async ({ faulty, flags = [], message }) => {
       project.write("pipeline.ts", pipeline(faulty));
-      await expectRefusedDev(project, { pipeline: name, endpoint: cloud.endpoint, flags }, 1, message);
+      await expectRefusedDev(project, { pipeline: name, endpoint: stage.cloud.endpoint, flags }, 1, message);
     },
   );
 
   it("was mended goes on from the checkpoint that all of them have left, exactly", async () => {
-    expect(await checkpointsText(project, cloud.env)).toBe(before);
-    expect(await totals(cloud.endpoint, `totals-${name}`)).toEqual(countsOf(good));
+    expect(await checkpointsText(project, stage.cloud.env)).toBe(before);
+    expect(await totals(stage.cloud.endpoint, `totals-${name}`)).toEqual(countsOf(good));
     project.write("pipeline.ts", pipeline({}));
-    expectNoBodies(project, await drain(project, cloud.endpoint));
-    expect(await totals(cloud.endpoint, `totals-${name}`)).toEqual(countsOf([...good, ...good, bad]));
+    expectNoBodies(project, await drain(project, stage.cloud.endpoint));
+    expect(await totals(stage.cloud.endpoint, `totals-${name}`)).toEqual(countsOf([...good, ...good, bad]));
   });
 });

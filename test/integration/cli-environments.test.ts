@@ -1,27 +1,18 @@
 // What `tidemark` makes of environments, bounded input and checkpoints: real processes against a cloud of the command line's own.
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CheckpointSummary } from "../../lib/checkpoint/history.js";
-import { countsOf, feed, someWords, startTestCloud, type TestCloud, totals } from "../fixtures/cli/cloud.js";
-import { endAll, run, start } from "../fixtures/cli/command.js";
-import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
+import { countsOf, feed, someWords, totals } from "../fixtures/cli/cloud.js";
+import { run, start } from "../fixtures/cli/command.js";
+import { countPipeline, newProject } from "../fixtures/cli/project.js";
+import { testStage } from "../fixtures/cli/stage.js";
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-let project: Project;
-let cloud: TestCloud;
-beforeAll(async () => {
-  project = newProject({});
-  cloud = await startTestCloud(project.folder);
-});
-afterAll(async () => {
-  await cloud.close();
-  endAll();
-  project.remove();
-});
+const stage = testStage();
 
-const inProject = () => ({ cwd: project.folder, env: cloud.env });
+const inProject = () => ({ cwd: stage.project.folder, env: stage.cloud.env });
 
 async function checkpoints(file: string): Promise<readonly CheckpointSummary[]> {
   const listed = await run(["checkpoints", file, "--json"], inProject());
@@ -31,18 +22,18 @@ async function checkpoints(file: string): Promise<readonly CheckpointSummary[]> 
 
 describe("bounded input", () => {
   it("ends by itself at its end, and all of it is counted", async () => {
-    project.write("bounded.ts", countPipeline({ name: "bounded" }));
+    stage.project.write("bounded.ts", countPipeline({ name: "bounded" }));
     expect(await run(["dev", "bounded.ts", "--until-drained"], inProject())).toMatchObject({ code: 0 });
-    await feed(cloud.endpoint, "words-bounded", someWords(300, 7));
+    await feed(stage.cloud.endpoint, "words-bounded", someWords(300, 7));
     await pause(1_100);
     const end = Date.now();
-    project.write("bounded.ts", countPipeline({ name: "bounded", source: `, end: { at: new Date(${end}) }` }));
+    stage.project.write("bounded.ts", countPipeline({ name: "bounded", source: `, end: { at: new Date(${end}) }` }));
     await pause(1_100);
-    await feed(cloud.endpoint, "words-bounded", someWords(50, 7));
+    await feed(stage.cloud.endpoint, "words-bounded", someWords(50, 7));
     const dev = await run(["dev", "bounded.ts"], inProject());
     expect(dev).toMatchObject({ code: 0, err: "" });
     expect(dev.out).toContain("finished: all input that was read is committed");
-    expect(await totals(cloud.endpoint, "totals-bounded")).toEqual(countsOf(someWords(300, 7)));
+    expect(await totals(stage.cloud.endpoint, "totals-bounded")).toEqual(countsOf(someWords(300, 7)));
     expect((await checkpoints("bounded.ts"))[0]).toMatchObject({ kind: "final", records: 300 });
   });
 });
@@ -63,19 +54,19 @@ describe("two pipelines of one environment", () => {
       "Größe und Länge ",
     );
     const words = someWords(500, 9);
-    const options = { cwd: acme.folder, env: cloud.env };
+    const options = { cwd: acme.folder, env: stage.cloud.env };
     const one = start(["dev", "src/one.ts", "--json"], options);
     const ready = await one.event("ready");
     expect(ready.made).toContain("stream shared-words");
-    await feed(cloud.endpoint, "shared-words", words);
+    await feed(stage.cloud.endpoint, "shared-words", words);
     const two = start(["dev", "src/two.ts", "--until-drained", "--json"], options);
     expect((await two.event("ready")).made).toEqual(["table acme-totals"]);
     expect(await two.ended).toMatchObject({ code: 0, err: "" });
     one.signal("SIGINT", "group");
     expect(await one.ended).toMatchObject({ code: 0 });
     expect(await run(["dev", "src/one.ts", "--until-drained"], options)).toMatchObject({ code: 0, err: "" });
-    expect(await totals(cloud.endpoint, "totals-one")).toEqual(countsOf(words));
-    expect(await totals(cloud.endpoint, "acme-totals")).toEqual(countsOf(words));
+    expect(await totals(stage.cloud.endpoint, "totals-one")).toEqual(countsOf(words));
+    expect(await totals(stage.cloud.endpoint, "acme-totals")).toEqual(countsOf(words));
 
     const listed = await run(["checkpoints", "src/two.ts"], options);
     expect(listed).toMatchObject({ code: 0, err: "" });
@@ -88,12 +79,12 @@ describe("two pipelines of one environment", () => {
 
 describe("checkpoints", () => {
   it("lists them while dev runs, newest first, with all members in JSON", async () => {
-    project.write("listed.ts", countPipeline({ name: "listed" }));
+    stage.project.write("listed.ts", countPipeline({ name: "listed" }));
     const dev = start(["dev", "listed.ts", "--json"], inProject());
     await dev.event("ready");
-    await feed(cloud.endpoint, "words-listed", someWords(10, 3));
+    await feed(stage.cloud.endpoint, "words-listed", someWords(10, 3));
     const first = await dev.event("status", (event) => event.records === 10 && event.checkpoint !== null);
-    await feed(cloud.endpoint, "words-listed", someWords(20, 3));
+    await feed(stage.cloud.endpoint, "words-listed", someWords(20, 3));
     await dev.event("status", (event) => event.records === 30 && Number(event.checkpoint) > Number(first.checkpoint));
     const running = await checkpoints("listed.ts");
     dev.signal("SIGINT", "alone");

@@ -1,25 +1,14 @@
 // Files as sources and sinks under `tidemark dev`: by relative paths, in processes that run in another folder.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it, vi } from "vitest";
-import { startTestCloud, type TestCloud } from "../fixtures/cli/cloud.js";
-import { endAll, run } from "../fixtures/cli/command.js";
-import { newProject, type Project } from "../fixtures/cli/project.js";
+import { expect, it, vi } from "vitest";
+import { run } from "../fixtures/cli/command.js";
+import { testStage } from "../fixtures/cli/stage.js";
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-let project: Project;
-let cloud: TestCloud;
-beforeAll(async () => {
-  project = newProject({});
-  cloud = await startTestCloud(project.folder);
-});
-afterAll(async () => {
-  await cloud.close();
-  endAll();
-  project.remove();
-});
+const stage = testStage();
 
 const words = Array.from({ length: 5_000 }, (_, n) => ({ word: `w${n % 40}`, n }));
 const pipelineText = `
@@ -36,12 +25,12 @@ export default pipeline(
 `;
 
 it("lines of a bound file go to files of a relative folder, each once, and the run ends", async () => {
-  project.write("files.ts", pipelineText);
-  project.write("tidemark.config.ts", 'export default { bindings: { files: { words: "in/words.jsonl" } } };');
-  project.write("in/words.jsonl", words.map((word) => JSON.stringify(word)).join("\n"));
-  const ended = await run(["dev", "files.ts"], { cwd: project.folder, env: cloud.env });
+  stage.project.write("files.ts", pipelineText);
+  stage.project.write("tidemark.config.ts", 'export default { bindings: { files: { words: "in/words.jsonl" } } };');
+  stage.project.write("in/words.jsonl", words.map((word) => JSON.stringify(word)).join("\n"));
+  const ended = await run(["dev", "files.ts"], { cwd: stage.project.folder, env: stage.cloud.env });
   expect(ended).toMatchObject({ code: 0, err: "" });
-  const folder = join(project.folder, "out", "even");
+  const folder = join(stage.project.folder, "out", "even");
   const files = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isFile());
   const lines = files.flatMap(({ name }) => readFileSync(join(folder, name), "utf8").trimEnd().split("\n"));
   expect(lines.map((line) => JSON.parse(line).n).sort((a, b) => a - b)).toEqual(
@@ -50,8 +39,8 @@ it("lines of a bound file go to files of a relative folder, each once, and the r
 });
 
 it("a file that is not there is told before the start", async () => {
-  project.write("absent.ts", pipelineText.replace('path: "words"', 'path: "nowhere.jsonl"'));
-  const ended = await run(["dev", "absent.ts"], { cwd: project.folder, env: cloud.env });
+  stage.project.write("absent.ts", pipelineText.replace('path: "words"', 'path: "nowhere.jsonl"'));
+  const ended = await run(["dev", "absent.ts"], { cwd: stage.project.folder, env: stage.cloud.env });
   expect(ended.code).not.toBe(0);
   expect(ended.err).toContain('source "words": there is no "file:nowhere.jsonl"');
 });

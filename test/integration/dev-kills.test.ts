@@ -1,23 +1,16 @@
-import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { countsOf, feed, someWords } from "../fixtures/cli/cloud.js";
 import { endAll, nothingIsLeft } from "../fixtures/cli/command.js";
 import { checkpointsText, dev, endpointOf, generationOf, keptTotals } from "../fixtures/cli/dev.js";
-import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
+import { countPipeline } from "../fixtures/cli/project.js";
+import { testProjects } from "../fixtures/cli/stage.js";
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-const projects: Project[] = [];
+const newProject = testProjects();
+const projectWith = (text: string) => newProject({ "pipeline.ts": text });
 afterEach(() => endAll());
-afterAll(() => {
-  for (const project of projects) project.remove();
-});
-
-function projectWith(text: string): Project {
-  const project = newProject({ "pipeline.ts": text });
-  projects.push(project);
-  return project;
-}
 
 describe("kill -9", () => {
   it("of dev and all its children: the next dev goes on at once from the last checkpoint, exactly", async () => {

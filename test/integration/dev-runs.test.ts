@@ -1,27 +1,18 @@
 // `tidemark dev` as its users run it: real processes against a cloud of the command line's own.
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { CheckpointSummary } from "../../lib/checkpoint/history.js";
-import { countsOf, feed, someWords, startTestCloud, type TestCloud, totals } from "../fixtures/cli/cloud.js";
-import { endAll, nothingIsLeft, run, start } from "../fixtures/cli/command.js";
-import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
+import { countsOf, feed, someWords, totals } from "../fixtures/cli/cloud.js";
+import { nothingIsLeft, run, start } from "../fixtures/cli/command.js";
+import { countPipeline } from "../fixtures/cli/project.js";
+import { testStage } from "../fixtures/cli/stage.js";
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-let project: Project;
-let cloud: TestCloud;
-beforeAll(async () => {
-  project = newProject({});
-  cloud = await startTestCloud(project.folder);
-});
-afterAll(async () => {
-  await cloud.close();
-  endAll();
-  project.remove();
-});
+const stage = testStage();
 
-const inProject = () => ({ cwd: project.folder, env: cloud.env });
+const inProject = () => ({ cwd: stage.project.folder, env: stage.cloud.env });
 
 async function checkpoints(file: string): Promise<readonly CheckpointSummary[]> {
   const listed = await run(["checkpoints", file, "--json"], inProject());
@@ -31,7 +22,7 @@ async function checkpoints(file: string): Promise<readonly CheckpointSummary[]> 
 
 describe("dev --until-drained", () => {
   it("makes what is missing, counts every record once, and ends; the next one goes on", async () => {
-    project.write("drained.ts", countPipeline({ name: "drained" }));
+    stage.project.write("drained.ts", countPipeline({ name: "drained" }));
     const made = await run(["dev", "drained.ts", "--until-drained"], inProject());
     expect(made).toMatchObject({ code: 0, err: "" });
     for (const name of ["bucket tidemark-dev", "table tidemark-dev", "stream words-drained", "table totals-drained"])
@@ -39,15 +30,15 @@ describe("dev --until-drained", () => {
     expect(made.out).toContain("stopped: all input that was read is committed");
 
     const words = someWords(3_000, 70);
-    await feed(cloud.endpoint, "words-drained", words.slice(0, 2_000));
+    await feed(stage.cloud.endpoint, "words-drained", words.slice(0, 2_000));
     const first = start(["dev", "drained.ts", "--until-drained", "--json"], inProject());
     expect(await first.ended).toMatchObject({ code: 0, err: "" });
-    expect(await totals(cloud.endpoint, "totals-drained")).toEqual(countsOf(words.slice(0, 2_000)));
+    expect(await totals(stage.cloud.endpoint, "totals-drained")).toEqual(countsOf(words.slice(0, 2_000)));
     await nothingIsLeft(first);
 
-    await feed(cloud.endpoint, "words-drained", words.slice(2_000));
+    await feed(stage.cloud.endpoint, "words-drained", words.slice(2_000));
     expect(await run(["dev", "drained.ts", "--until-drained"], inProject())).toMatchObject({ code: 0, err: "" });
-    expect(await totals(cloud.endpoint, "totals-drained")).toEqual(countsOf(words));
+    expect(await totals(stage.cloud.endpoint, "totals-drained")).toEqual(countsOf(words));
     expect((await checkpoints("drained.ts"))[0]).toMatchObject({ kind: "stop", records: 3_000 });
   });
 });
@@ -55,14 +46,14 @@ describe("dev --until-drained", () => {
 describe("dev", () => {
   it("counts every record once while --chaos kills its operator processes", async () => {
     const settings = 'restart: { initialDelay: "100ms", maxDelay: "200ms" }';
-    project.write("chaos.ts", countPipeline({ name: "chaos", settings }));
+    stage.project.write("chaos.ts", countPipeline({ name: "chaos", settings }));
     const words = someWords(4_000, 50);
     const dev = start(["dev", "chaos.ts", "--chaos", "2s", "--json"], inProject());
     await dev.event("ready");
     const killed = () => dev.events().filter((event) => event.event === "session" && event.state === "killed").length;
     // Input goes on while processes are killed, so that kills meet records under way.
     for (let at = 0; at < words.length || killed() < 3; at += 200) {
-      await feed(cloud.endpoint, "words-chaos", words.slice(at, at + 200));
+      await feed(stage.cloud.endpoint, "words-chaos", words.slice(at, at + 200));
       await pause(300);
     }
     dev.signal("SIGINT", "group");
@@ -70,19 +61,19 @@ describe("dev", () => {
     await nothingIsLeft(dev);
     const rest = start(["dev", "chaos.ts", "--until-drained", "--json"], inProject());
     expect(await rest.ended).toMatchObject({ code: 0, err: "" });
-    expect(await totals(cloud.endpoint, "totals-chaos")).toEqual(countsOf(words));
+    expect(await totals(stage.cloud.endpoint, "totals-chaos")).toEqual(countsOf(words));
     expect(dev.events().filter((event) => event.event === "failure").length).toBeGreaterThan(0);
     expect(dev.events().filter((event) => event.event === "recovered").length).toBeGreaterThan(0);
   });
 
   it("hands over from session to session in one generation", async () => {
     const settings = 'session: { reserve: "2s" }, checkpoint: { interval: "500ms", timeout: "1s" }';
-    project.write("sessions.ts", countPipeline({ name: "sessions", settings }));
+    stage.project.write("sessions.ts", countPipeline({ name: "sessions", settings }));
     const words = someWords(1_000, 20);
     const dev = start(["dev", "sessions.ts", "--session", "5s", "--json"], inProject());
     await dev.event("ready");
     for (let at = 0; at < words.length; at += 100) {
-      await feed(cloud.endpoint, "words-sessions", words.slice(at, at + 100));
+      await feed(stage.cloud.endpoint, "words-sessions", words.slice(at, at + 100));
       await pause(900);
     }
     dev.signal("SIGINT", "alone");
@@ -94,14 +85,14 @@ describe("dev", () => {
     const generations = dev.events().flatMap((event) => (event.event === "status" ? [event.generation] : []));
     expect(Math.max(...generations)).toBe(1);
     await run(["dev", "sessions.ts", "--until-drained"], inProject());
-    expect(await totals(cloud.endpoint, "totals-sessions")).toEqual(countsOf(words));
+    expect(await totals(stage.cloud.endpoint, "totals-sessions")).toEqual(countsOf(words));
     // Longer than twice the reserve.
     expect(dev.err()).not.toContain("session.reserve");
   });
 
   it("N1 says so where sessions are not longer than twice the reserve, and hand over at each checkpoint", async () => {
     const settings = 'session: { reserve: "3s" }, checkpoint: { interval: "500ms", timeout: "1s" }';
-    project.write("short.ts", countPipeline({ name: "short", settings }));
+    stage.project.write("short.ts", countPipeline({ name: "short", settings }));
     const short = await run(["dev", "short.ts", "--session", "6s", "--until-drained"], inProject());
     expect(short).toMatchObject({ code: 0 });
     expect(short.err).toBe(

@@ -1,25 +1,18 @@
 // How `tidemark dev` ends, and how the next one goes on: Ctrl-C at every stage, on its embedded cloud.
 import { setTimeout as pause } from "node:timers/promises";
-import { afterAll, afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it, vi } from "vitest";
 import { countsOf, feed, someWords } from "../fixtures/cli/cloud.js";
 import { endAll, groupOf, nothingIsLeft } from "../fixtures/cli/command.js";
 import { dev, endpointOf, generationOf, keptTotals } from "../fixtures/cli/dev.js";
-import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
+import { countPipeline } from "../fixtures/cli/project.js";
+import { testProjects } from "../fixtures/cli/stage.js";
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 });
 
-const projects: Project[] = [];
+const newProject = testProjects();
+const projectWith = (text: string) => newProject({ "pipeline.ts": text });
 afterEach(() => endAll());
-afterAll(() => {
-  for (const project of projects) project.remove();
-});
-
-function projectWith(text: string): Project {
-  const project = newProject({ "pipeline.ts": text });
-  projects.push(project);
-  return project;
-}
 
 describe("Ctrl-C", () => {
   it.each(["group", "alone"] as const)("to the %s stops at a checkpoint, and the next dev goes on", async (whom) => {

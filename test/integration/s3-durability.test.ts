@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { appendFile, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { appendFile, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import http from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -14,27 +14,27 @@ import {
   ListObjectsV2Command,
   PutObjectCommand,
   PutObjectTaggingCommand,
-  type S3Client,
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openS3 } from "../../lib/local/s3/server.js";
-import { bucket, type Running, rawRequest, refusal, startS3, startWithBucket } from "./s3-fixture.js";
+import {
+  bucket,
+  contents,
+  get,
+  put,
+  type Running,
+  rawRequest,
+  refusal,
+  startS3,
+  startWithBucket,
+} from "./s3-fixture.js";
 
 let directory: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "s3-test-"));
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
-
-const put = (client: S3Client, Key: string, Body: string | Buffer) =>
-  client.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
-const get = async (client: S3Client, Key: string) => {
-  const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
-  return Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
-};
-/** The files of bodies in a folder of buckets. */
-const contents = async (folder: string) => readdir(join(folder, bucket, "contents"));
 
 describe("after a restart", () => {
   it("everything is there: objects, attributes, tags, uploads; and what was deleted is not", async () => {

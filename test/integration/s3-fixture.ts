@@ -1,6 +1,14 @@
+import { readdir } from "node:fs/promises";
 import http from "node:http";
 import type { AddressInfo } from "node:net";
-import { CreateBucketCommand, S3Client, type S3ClientConfig } from "@aws-sdk/client-s3";
+import { join } from "node:path";
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  PutObjectCommand,
+  S3Client,
+  type S3ClientConfig,
+} from "@aws-sdk/client-s3";
 import { openS3 } from "../../lib/local/s3/server.js";
 
 export const bucket = "test-bucket";
@@ -102,3 +110,12 @@ export async function refusal(request: Promise<unknown>): Promise<{ readonly nam
   }
   throw new Error("the request was not refused");
 }
+
+export const put = (client: S3Client, Key: string, Body: string | Buffer) =>
+  client.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
+export const get = async (client: S3Client, Key: string) => {
+  const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
+  return Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
+};
+/** The files of bodies in a folder of buckets. */
+export const contents = async (folder: string) => readdir(join(folder, bucket, "contents"));

@@ -1,33 +1,17 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import {
-  CreateBucketCommand,
-  GetObjectCommand,
-  ListMultipartUploadsCommand,
-  ListObjectsV2Command,
-  PutObjectCommand,
-  type S3Client,
-} from "@aws-sdk/client-s3";
+import { CreateBucketCommand, ListMultipartUploadsCommand, ListObjectsV2Command } from "@aws-sdk/client-s3";
 import { build } from "esbuild";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { bucket, clientFor } from "./s3-fixture.js";
+import { bucket, clientFor, contents, get, put } from "./s3-fixture.js";
 
 let directory: string;
 beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), "s3-test-"));
 });
 afterAll(() => rm(directory, { recursive: true, force: true }));
-
-const put = (client: S3Client, Key: string, Body: string | Buffer) =>
-  client.send(new PutObjectCommand({ Bucket: bucket, Key, Body }));
-const get = async (client: S3Client, Key: string) => {
-  const answer = await client.send(new GetObjectCommand({ Bucket: bucket, Key }));
-  return Buffer.from((await answer.Body?.transformToByteArray()) ?? []);
-};
-/** The files of bodies in a folder of buckets. */
-const contents = async (folder: string) => readdir(join(folder, bucket, "contents"));
 
 describe("kill -9", () => {
   const children: ChildProcess[] = [];

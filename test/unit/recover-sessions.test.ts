@@ -1,29 +1,14 @@
 // R7 with real sessions: a pipeline that lost its table goes on exactly, and is never begun anew by accident.
-import { dynamoTable, json, kinesisSource, pipeline, value } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { checkNeverRan } from "../../lib/checkpoint/incarnations.js";
 import { planRecovery, recover } from "../../lib/checkpoint/recover.js";
 import { readHead, swapDesired } from "../../lib/checkpoint/store.js";
 import { millis } from "../../lib/model/ids.js";
 import { desired, request } from "./checkpoint-samples.js";
+import { countingFlights } from "./counting-flights.js";
 import { cloud } from "./runtime-world.js";
 
-const counting = pipeline("p", { checkpoint: { interval: "1s", retained: 2 } }, (flow) =>
-  flow
-    .from(
-      "flights",
-      kinesisSource({ stream: "flights", codec: json<{ readonly airport: string }>(), start: "trim-horizon" }),
-    )
-    .keyBy((flight) => flight.airport)
-    .process("count", {
-      state: { n: value(0) },
-      onRecord(_flight, { key, state }) {
-        state.n.update((n) => n + 1);
-        return { airport: key, flights: state.n.get() };
-      },
-    })
-    .to("airports", dynamoTable({ table: "airports", key: ["airport"] })),
-);
+const counting = countingFlights({ checkpoint: { interval: "1s", retained: 2 } });
 
 async function running() {
   const world = cloud(counting);

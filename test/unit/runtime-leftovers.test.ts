@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from "node:async_hooks";
-import { dynamoTable, json, kinesisSource, type PipelineOptions, pipeline, value } from "tidemark";
+import type { PipelineOptions } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { readHead, swapDesired } from "../../lib/checkpoint/store.js";
 import { wishRunning, wishStopped } from "../../lib/checkpoint/wishes.js";
@@ -20,6 +20,7 @@ import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { memoryRegisters } from "../../lib/testing/memory/registers.js";
 import { memoryTables } from "../../lib/testing/memory/tables.js";
 import { desired, version } from "./checkpoint-samples.js";
+import { countingFlights } from "./counting-flights.js";
 import { virtualClock } from "./runtime-world.js";
 
 const minute = 60_000;
@@ -87,22 +88,7 @@ function environment(name: string, clock: Clock, random: () => number, faults: n
 }
 
 const counting = (options: PipelineOptions) =>
-  pipeline("p", { checkpoint: { interval: "1s", retained: 2 }, ...options }, (flow) =>
-    flow
-      .from(
-        "flights",
-        kinesisSource({ stream: "flights", codec: json<{ readonly airport: string }>(), start: "trim-horizon" }),
-      )
-      .keyBy((flight) => flight.airport)
-      .process("count", {
-        state: { n: value(0) },
-        onRecord(_flight, { key, state }) {
-          state.n.update((n) => n + 1);
-          return { airport: key, flights: state.n.get() };
-        },
-      })
-      .to("airports", dynamoTable({ table: "airports", key: ["airport"] })),
-  );
+  countingFlights({ checkpoint: { interval: "1s", retained: 2 }, ...options });
 
 function warm(options: PipelineOptions, { seed = 1, faults = 0, lifetime = 4 * minute } = {}) {
   const { plan } = counting(options);

@@ -1,38 +1,12 @@
-import { dynamoTable, json, kinesisSource, type PipelineOptions, pipeline, value } from "tidemark";
+import type { PipelineOptions } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { desired, now } from "./checkpoint-samples.js";
+import { countingFlights } from "./counting-flights.js";
 import { cloud } from "./runtime-world.js";
 
-interface Flight {
-  readonly airport: string;
-}
 const minutes = (n: number) => n * 60_000;
 
-/** Counts flights by airport. */
-const counting = (options: PipelineOptions, end: number | null = null) =>
-  pipeline("p", options, (flow) =>
-    flow
-      .from(
-        "flights",
-        kinesisSource({
-          stream: "flights",
-          codec: json<Flight>(),
-          start: "trim-horizon",
-          ...(end === null ? {} : { end: { at: new Date(end) } }),
-        }),
-      )
-      .keyBy((flight) => flight.airport)
-      .process("count", {
-        state: { n: value(0) },
-        onRecord(_flight, { key, state }) {
-          state.n.update((n) => n + 1);
-          return { airport: key, flights: state.n.get() };
-        },
-      })
-      .to("airports", dynamoTable({ table: "airports", key: ["airport"] })),
-  );
-
-function running(made: ReturnType<typeof counting>, options: Parameters<typeof cloud>[1] = {}) {
+function running(made: ReturnType<typeof countingFlights>, options: Parameters<typeof cloud>[1] = {}) {
   const world = cloud(made, options);
   world.stream.createStream("flights", 1);
   world.tables.createTable("airports", [{ name: "airport", type: "string" }]);
@@ -56,7 +30,7 @@ describe("C3 bounded input", () => {
     async (latency) => {
       for (const gap of [100, 300, 700, 1_300]) {
         const end = now + 8_000;
-        const world = running(counting(quick, end), { way: () => latency });
+        const world = running(countingFlights(quick, end), { way: () => latency });
         for (let i = 0; i < 4; i++) world.put("ATL");
         await world.wish();
         for (let i = 0; i * gap < 9_000; i++) {
@@ -77,7 +51,7 @@ describe("C3 bounded input", () => {
 
 describe("C3 stop", () => {
   it.each([0, 100, 400])("C3 a pipeline that is to stop commits all and rests (way of %i ms)", async (latency) => {
-    const world = running(counting(quick), { way: () => latency });
+    const world = running(countingFlights(quick), { way: () => latency });
     await world.wish();
     for (let i = 0; i < 20; i++) {
       world.put("ATL");
@@ -96,7 +70,7 @@ describe("N1 hand-overs", () => {
   it.each([0, 60])(
     "N1 sessions of ten minutes hand over for most of an hour, and count every record once (way of %i ms)",
     async (latency) => {
-      const world = running(counting({}), { way: () => latency, lifetime: minutes(10) });
+      const world = running(countingFlights({}), { way: () => latency, lifetime: minutes(10) });
       await world.wish();
       for (let i = 0; i < 150; i++) {
         world.put(i % 2 === 0 ? "ATL" : "BOS");
@@ -113,7 +87,7 @@ describe("N1 hand-overs", () => {
 
 describe("K3 resharding", () => {
   it("K3 children that an old list does not show yet are read soon after it does, though nothing else comes", async () => {
-    const world = running(counting(quick));
+    const world = running(countingFlights(quick));
     await world.wish();
     world.put("ATL");
     await world.until((found) => found.completed !== null, minutes(1));
@@ -135,7 +109,7 @@ it("B1 B5 what was cut for an aborted checkpoint is in the next one, though no r
     slow = false;
     return 70_000;
   };
-  const world = running(counting(quick), { way });
+  const world = running(countingFlights(quick), { way });
   await world.wish();
   world.put("ATL");
   const aborted = await world.until((found) => found.consecutiveAborts === 1, minutes(2));

@@ -1,38 +1,19 @@
-import { dynamoTable, json, kinesisSource, type PipelineOptions, pipeline, value } from "tidemark";
+import type { PipelineOptions } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { readManifest } from "../../lib/checkpoint/store.js";
 import { wishRunning, wishStopped } from "../../lib/checkpoint/wishes.js";
 import type { Head } from "../../lib/model/head.js";
 import { sha256 } from "../../lib/model/sha256.js";
 import { now, version } from "./checkpoint-samples.js";
+import { countingFlights } from "./counting-flights.js";
 import { cloud } from "./runtime-world.js";
 
 const minute = 60_000;
 const hour = 60 * minute;
 
-/** Counts flights by airport, and sleeps after half a minute. */
-const counting = (options: PipelineOptions = {}, end: number | null = null) =>
-  pipeline("p", { checkpoint: { interval: "1s" }, idle: { suspendAfter: "30s" }, ...options }, (flow) =>
-    flow
-      .from(
-        "flights",
-        kinesisSource({
-          stream: "flights",
-          codec: json<{ readonly airport: string }>(),
-          start: "trim-horizon",
-          ...(end === null ? {} : { end: { at: new Date(end) } }),
-        }),
-      )
-      .keyBy((flight) => flight.airport)
-      .process("count", {
-        state: { n: value(0) },
-        onRecord(_flight, { key, state }) {
-          state.n.update((n) => n + 1);
-          return { airport: key, flights: state.n.get() };
-        },
-      })
-      .to("airports", dynamoTable({ table: "airports", key: ["airport"] })),
-  );
+/** It sleeps after half a minute. */
+const counting = (options: PipelineOptions, end: number | null) =>
+  countingFlights({ checkpoint: { interval: "1s" }, idle: { suspendAfter: "30s" }, ...options }, end);
 
 function running(
   options: PipelineOptions = {},

@@ -1,26 +1,11 @@
-import { dynamoTable, json, kinesisSource, pipeline, value } from "tidemark";
 import { expect, it } from "vitest";
 import { readManifest } from "../../lib/checkpoint/store.js";
 import { uncommittedMax } from "../../lib/checkpoint/triggers.js";
 import type { Committable } from "../../lib/model/checkpoints.js";
+import { countingFlights } from "./counting-flights.js";
 import { cloud } from "./runtime-world.js";
 
-const counting = pipeline("p", { checkpoint: { interval: "1s" } }, (flow) =>
-  flow
-    .from(
-      "flights",
-      kinesisSource({ stream: "flights", codec: json<{ readonly airport: string }>(), start: "trim-horizon" }),
-    )
-    .keyBy((flight) => flight.airport)
-    .process("count", {
-      state: { n: value(0) },
-      onRecord(_flight, { key, state }) {
-        state.n.update((n) => n + 1);
-        return { airport: key, flights: state.n.get() };
-      },
-    })
-    .to("airports", dynamoTable({ table: "airports", key: ["airport"] })),
-);
+const counting = countingFlights({ checkpoint: { interval: "1s" } });
 
 it("C1 B1 where a commit takes thirty times as long as the interval, checkpoints wait for it, and lists stay short", async () => {
   const world = cloud(counting, { way: (_, what) => (isPut(what) ? 30_000 : 0) });

@@ -1,6 +1,6 @@
 // What happens at the edges of what stages may be: chains that are fused, values that fill a frame, a stream that meets itself.
 import { createHash } from "node:crypto";
-import { dynamoTable, json, kinesisSource, list, type PipelineOptions, pipeline, value } from "tidemark";
+import { dynamoTable, json, kinesisSource, list, type PipelineOptions, pipeline, type Stream, value } from "tidemark";
 import { expect, it } from "vitest";
 import { millis } from "../../lib/model/ids.js";
 import { endsWithin } from "../../lib/runtime/past-end.js";
@@ -66,37 +66,19 @@ it("E4 operators that are fused: the last one takes what was on its way to it be
   expect((await world.head())?.failures).toEqual([]);
 });
 
-it("E5 a frame is closed when it is full, however large the values are that one slice of work gives", async () => {
-  const widened = pipeline("p", { checkpoint: { interval: "1s" }, parallelism: 2 }, (flow) =>
-    flow
-      .from("numbers", source())
-      .map((record) => ({ ...record, text: "x".repeat(3 * 1024 * 1024) }))
-      .keyBy((record) => record.key)
-      .process("remember", {
-        state: { count: value(0) },
-        onRecord(_, { key, state }) {
-          state.count.update((n) => n + 1);
-          return { key, numbers: [state.count.get()] };
-        },
-      })
-      .to("keys", table),
-  );
-  const world = running(widened, { shards: 2 });
-  await world.wish();
-  world.put(60, 1);
-  const head = await world.until(() => world.rows().get("k0")?.[0] === 60, minutes(2));
-  expect(head?.failures).toEqual([]);
-  expect(world.rows()).toEqual(new Map([["k0", [60]]]));
-});
+const wide = (record: Numbered) => ({ ...record, text: "x".repeat(3 * 1024 * 1024) });
+type Numbers = Stream<Numbered, { readonly numbers: Numbered }>;
+const widenings: readonly (readonly [how: string, widen: (numbers: Numbers) => Numbers])[] = [
+  ["however large the values are that one slice of work gives", (numbers) => numbers.map(wide)],
+  [
+    "though answers of calls come all at once",
+    (numbers) => numbers.mapAsync("widen", { concurrency: 60, timeout: "5s" }, async (record) => wide(record)),
+  ],
+];
 
-it("E5 answers of calls that come all at once fill no frame beyond its limit", async () => {
+it.each(widenings)("E5 a frame is closed when it is full, %s", async (_how, widen) => {
   const widened = pipeline("p", { checkpoint: { interval: "1s" }, parallelism: 2 }, (flow) =>
-    flow
-      .from("numbers", source())
-      .mapAsync("widen", { concurrency: 60, timeout: "5s" }, async (record) => ({
-        ...record,
-        text: "x".repeat(3 * 1024 * 1024),
-      }))
+    widen(flow.from("numbers", source()))
       .keyBy((record) => record.key)
       .process("remember", {
         state: { count: value(0) },
