@@ -14,6 +14,7 @@ const benchmarks = {
   kinesis: () => import("./kinesis.mjs"),
   recovery: () => import("./recovery.mjs"),
   cost: () => import("./cost.mjs"),
+  sinks: () => import("./sinks.mjs"),
   exchange: () => import("./exchange.mjs"),
   idle: () => import("./idle.mjs"),
   profile: () => import("./profile.mjs"),
@@ -31,6 +32,7 @@ const help = `npm run bench -- [benchmark ...] [options]
   kinesis       records a second through the embedded Kinesis, beside a bare read loop
   recovery      from a SIGKILL to the first record after it
   cost          requests for a million records at list price, beside a trigger with an item per record
+  sinks         requests for a million records of each sink, and how long until a reader sees one
   idle          what a day costs on which nothing comes, in virtual time
   exchange      records from task to task: how many a second, how long on their way, what the requests cost
   profile       where the CPU time of f1 and k1 goes (only where it is named)

@@ -2,10 +2,15 @@
 
 /** What a refused conditional write costs, which no answer says: as if it had been made. */
 const kilobyte = 1_024;
+/** Each item of a transaction is written twice. */
+const writesPerTransaction = 2;
+/** What a record of Kinesis costs is counted in such units. */
+const putUnitBytes = 25 * kilobyte;
 
 /**
  * @param {{ dynamo: object, kinesis: object, s3: object }} clients
- * @returns {{ requests: () => Record<string, { requests: number, units: number }> }} by "Service.Operation"; units of DynamoDB alone
+ * @returns {{ requests: () => Record<string, { requests: number, units: number }> }} by "Service.Operation"; units of DynamoDB, and of what is put into
+ *   streams
  */
 export function meter(clients) {
   const counts = new Map();
@@ -32,13 +37,23 @@ function count(service, client, add) {
     },
     { step: "finalizeRequest", priority: "low", name: "countRequests" },
   );
-  if (service !== "DynamoDB") return;
+  if (service === "S3") return;
+  if (service === "Kinesis") {
+    client.middlewareStack.add(
+      (next, context) => (args) => {
+        add(nameOf(context), 0, putUnits(args.input));
+        return next(args);
+      },
+      { step: "finalizeRequest", priority: "low", name: "countPutUnits" },
+    );
+    return;
+  }
   client.middlewareStack.add(
     (next, context) => async (args) => {
       const input = { ReturnConsumedCapacity: "TOTAL", ...args.input };
       try {
         const result = await next({ ...args, input });
-        add(nameOf(context), 0, result.output.ConsumedCapacity?.CapacityUnits ?? 0);
+        add(nameOf(context), 0, result.output.ConsumedCapacity?.CapacityUnits ?? transactionUnits(args.input));
         return result;
       } catch (error) {
         if (error.name === "ConditionalCheckFailedException")
@@ -48,4 +63,15 @@ function count(service, client, add) {
     },
     { step: "initialize", name: "countUnits" },
   );
+}
+
+/** For endpoints whose answers to transactions do not say it; items are taken to be as small as what is sent. */
+function transactionUnits({ TransactItems = [] }) {
+  const writes = TransactItems.map((item) => Math.ceil(JSON.stringify(item).length / kilobyte));
+  return writesPerTransaction * writes.reduce((sum, units) => sum + units, 0);
+}
+
+function putUnits({ Records = [] }) {
+  const units = Records.map(({ Data, PartitionKey }) => Math.ceil((Data.length + PartitionKey.length) / putUnitBytes));
+  return units.reduce((sum, one) => sum + one, 0);
 }

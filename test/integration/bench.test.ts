@@ -157,6 +157,65 @@ describe("on the embedded cloud", () => {
   );
 });
 
+describe("sinks", () => {
+  interface SinkResult {
+    readonly sink: string;
+    readonly requests: readonly {
+      readonly of: "checkpoints" | "target";
+      readonly name: string;
+      readonly requests: number;
+      readonly units: number;
+      readonly dollars: number;
+    }[];
+    readonly dollarsPerMillion: number;
+    readonly ratio: number;
+    readonly met: boolean | null;
+    readonly transactions: number | null;
+  }
+  /** What each asks of its target once a checkpoint is complete, or at once. */
+  const written = {
+    held: "DynamoDB.PutItem",
+    eager: "DynamoDB.PutItem",
+    counters: "DynamoDB.TransactWriteItems",
+    postgres: null,
+    files: "S3.CopyObject",
+    stream: "Kinesis.PutRecords",
+  };
+
+  it(
+    "each has every record once, seen after a time, at the price of what was sent for it",
+    async () => {
+      const { sinks } = await resultOf("sinks", "--records", "1000");
+      const { results, triggers } = sinks as {
+        readonly results: readonly SinkResult[];
+        readonly triggers: readonly { readonly sink: string; readonly dollarsPerMillion: number }[];
+      };
+      expect(results.map(({ sink }) => sink)).toEqual(Object.keys(written));
+      const priceOfTrigger = new Map(triggers.map(({ sink, dollarsPerMillion }) => [sink, dollarsPerMillion]));
+      expect(priceOfTrigger.get("held")).toBeCloseTo(1.252, 9);
+      for (const one of results) {
+        const { requests, dollarsPerMillion, ratio } = one;
+        expect(requests.reduce((sum, { dollars }) => sum + dollars, 0)).toBeCloseTo(dollarsPerMillion, 9);
+        expect(ratio).toBeCloseTo(dollarsPerMillion / (priceOfTrigger.get(one.sink) ?? 0), 9);
+        const isCounts = one.sink !== "files" && one.sink !== "stream";
+        expect(one).toMatchObject({ latencyMs: { samples: positive, median: positive, p95: positive } });
+        expect(one.met).toBe(isCounts ? ratio <= 0.1 : null);
+        const name = written[one.sink as keyof typeof written];
+        const ofTarget = requests.filter((request) => request.of === "target").map((request) => request.name);
+        if (name === null) expect(one.transactions).toEqual(positive);
+        else expect(ofTarget).toContain(name);
+      }
+      // A mark and a key at least, each at twice the price of a plain write.
+      const transactions = results.flatMap(({ requests }) => requests.filter(({ name }) => name === written.counters));
+      for (const { requests, units } of transactions) expect(units).toBeGreaterThanOrEqual(4 * requests);
+      expect(transactions).toHaveLength(1);
+      const puts = results.flatMap(({ requests }) => requests.filter(({ name }) => name === written.stream));
+      expect(puts).toEqual([expect.objectContaining({ of: "target", units: positive, dollars: positive })]);
+    },
+    timeout,
+  );
+});
+
 describe("several tasks", () => {
   it(
     "exchange sends every record from stage to stage once, and counts frames and requests",
@@ -207,7 +266,18 @@ describe("the command", () => {
   it("names every benchmark in its help", async () => {
     const { code, stdout } = await run("--help");
     expect(code).toBe(0);
-    for (const name of ["f1", "k1", "checkpoints", "kinesis", "recovery", "cost", "exchange", "decode", "profile"])
+    for (const name of [
+      "f1",
+      "k1",
+      "checkpoints",
+      "kinesis",
+      "recovery",
+      "cost",
+      "sinks",
+      "exchange",
+      "decode",
+      "profile",
+    ])
       expect(stdout).toMatch(new RegExp(`^ {2}${name} `, "m"));
   });
 
