@@ -7,6 +7,9 @@ export type ErrorKind =
   | "corrupt" // stored bytes are not what was written: page a person
   | "bug"; // an invariant of ours is broken: crash
 
+/** A process may have the library twice, as where `tidemark dev` bundles it and `tidemark/postgres` lies beside the bundle. */
+const mark: unique symbol = Symbol.for("tidemark.stream-error") as never;
+
 /**
  * The one error class of the library. Its `kind` says what the caller does; its message says what was wrong, where, and what to do.
  *
@@ -21,6 +24,15 @@ export class StreamError extends Error {
     options?: { readonly cause?: unknown },
   ) {
     super(message, options);
+  }
+
+  get [mark](): true {
+    return true;
+  }
+
+  /** Whichever copy of the library made it: an error that lost its kind on the way would count as a bug. */
+  static override [Symbol.hasInstance](value: unknown): value is StreamError {
+    return typeof value === "object" && value !== null && mark in value;
   }
 }
 
