@@ -1,7 +1,7 @@
 import { awsClients } from "../connectors/clients.js";
-import type { DeadLetterTable, PutBack, StoredLetter } from "../connectors/dead-letter-table.js";
 import { kinesisLog } from "../connectors/kinesis-log.js";
 import { kinesisStreams } from "../connectors/kinesis-streams.js";
+import type { PutBack, StoredLetter, StoredLetters } from "../connectors/stored-letters.js";
 import { asStreamError, StreamError } from "../model/errors.js";
 import type { Plan } from "../pipeline/plan.js";
 import { isFile } from "../pipeline/source.js";
@@ -119,14 +119,14 @@ function unlessGone(error: unknown): null {
  * @throws StreamError what the first one that could not be put failed with; those before are put, and marked
  */
 export async function putBack(
-  table: DeadLetterTable,
+  letters: StoredLetters,
   target: Target,
   planned: readonly Planned[],
 ): Promise<readonly StoredLetter[]> {
   const clients = awsClients({ attempts: 1, ...(target.local ? { credentials: keysHere() } : {}) });
   try {
     const done: StoredLetter[] = [];
-    for (const one of planned) done.push(await putOne(table, kinesisStreams(clients.kinesis), one));
+    for (const one of planned) done.push(await putOne(letters, kinesisStreams(clients.kinesis), one));
     return done;
   } finally {
     clients.destroy();
@@ -138,11 +138,11 @@ const keysHere = () => ({
   secretAccessKey: process.env.AWS_SECRET_ACCESS_KEY ?? "",
 });
 
-async function putOne(table: DeadLetterTable, streams: Streams, one: Planned): Promise<StoredLetter> {
+async function putOne(letters: StoredLetters, streams: Streams, one: Planned): Promise<StoredLetter> {
   const { stored, stream, partitionKey, data } = one;
   const { letter } = stored;
   const begun: PutBack = { at: new Date().toISOString(), to: null };
-  if (!(await table.mark(letter, stored.putBack, begun)))
+  if (!(await letters.mark(letter, stored.putBack, begun)))
     throw new StreamError("fenced", `somebody else puts "${letter.id}" back, or has`);
   const answer = await streams.put(stream, [{ partitionKey, data }]).catch((error: unknown) => {
     const { kind, message } = asStreamError(error);
@@ -152,10 +152,10 @@ async function putOne(table: DeadLetterTable, streams: Streams, one: Planned): P
   const [first] = "refused" in answer ? [] : answer;
   if (first?.kind === "put") {
     const done = { at: begun.at, to: `${first.shardId}/${first.sequenceNumber}` };
-    await table.mark(letter, begun, done);
+    await letters.mark(letter, begun, done);
     return { letter, putBack: done };
   }
-  await table.mark(letter, begun, null);
+  await letters.mark(letter, begun, null);
   const why = "refused" in answer ? answer.refused : first?.kind === "refused" ? first.why : "no answer for it";
   throw new StreamError("transient", `"${letter.id}" was not put into "${stream}": ${why}`);
 }

@@ -1,10 +1,8 @@
-import { join } from "node:path";
 import { Command } from "commander";
-import { type DeadLetterTable, deadLetterTable, type StoredLetter } from "../connectors/dead-letter-table.js";
-import { nodeFiles } from "../connectors/node-files.js";
-import { StreamError } from "../model/errors.js";
-import { type DeadLetter, deadLetterSink } from "../pipeline/dead-letter.js";
+import type { StoredLetter } from "../connectors/stored-letters.js";
+import type { DeadLetter } from "../pipeline/dead-letter.js";
 import { type OpenedStore, type StoreFlags, withStore } from "./checkpoints.js";
+import { deadLettersOf } from "./dead-letters.js";
 import { planPutBack, putBack } from "./put-back.js";
 import { storeOptions } from "./status-waiting.js";
 
@@ -50,74 +48,13 @@ const listed = (letters: readonly StoredLetter[]): readonly Listed[] =>
   letters.map(({ letter, putBack: of }) => ({ ...letter, putBack: of }));
 
 async function run(opened: OpenedStore, flags: Flags): Promise<readonly Listed[]> {
-  const { plan, target } = opened;
-  if (flags.retry === undefined) return listed(await readLetters(opened));
-  const table = tableOf(opened);
-  if (table === null)
-    throw new StreamError(
-      "invalid",
-      `pipeline "${plan.graph.name}" writes its dead letters to files, where none can be marked as put back: put their bytes into the stream as docs/bad-records.md says, or let deadLetters be a dynamoTable`,
-    );
+  const letters = deadLettersOf(opened);
+  const all = await letters.list();
+  if (flags.retry === undefined) return listed(all);
   const options = { partitionKey: flags.partitionKey ?? null, again: flags.again };
-  const planned = await planPutBack(opened, await table.list(), flags.retry, options);
+  const planned = await planPutBack(opened, all, flags.retry, options);
   if (flags.dryRun) return listed(planned.map(({ stored }) => stored));
-  return listed(await putBack(table, target, planned));
-}
-
-interface SinkConfig {
-  readonly table?: string;
-  readonly key?: readonly { readonly name: string }[];
-  readonly folder?: string;
-}
-
-const configOf = ({ plan }: OpenedStore): SinkConfig & { readonly kind: string } => {
-  const sink = plan.sinks.get(deadLetterSink);
-  if (sink === undefined)
-    throw new StreamError(
-      "invalid",
-      `pipeline "${plan.graph.name}" puts no record aside: it has no onBadRecord: "quarantine"`,
-    );
-  return { ...(sink.config as SinkConfig), kind: sink.kind };
-};
-
-/** Null: they are not in a table. */
-function tableOf(opened: OpenedStore): DeadLetterTable | null {
-  const { table, key = [], kind } = configOf(opened);
-  if (kind !== "dynamo-table" || table === undefined) return null;
-  const { clients, bindings } = opened.target;
-  const names = key.map(({ name }) => name);
-  return deadLetterTable(clients.dynamo, bindings.table(table), names);
-}
-
-async function readLetters(opened: OpenedStore): Promise<readonly StoredLetter[]> {
-  const { kind, folder } = configOf(opened);
-  const table = tableOf(opened);
-  if (table !== null) return table.list();
-  if (kind === "file" && folder !== undefined) return readFolder(opened.target.bindings.file(folder));
-  throw new StreamError(
-    "invalid",
-    `dead letters of pipeline "${opened.plan.graph.name}" go to a sink of kind "${kind}", which this command cannot read: it reads those of dynamoTable and fileSink`,
-  );
-}
-
-async function readFolder(folder: string): Promise<readonly StoredLetter[]> {
-  const files = nodeFiles();
-  const letters: StoredLetter[] = [];
-  for (const name of await files.list(folder)) {
-    if (!name.endsWith(".jsonl")) continue;
-    const lines = Buffer.from((await files.read(join(folder, name))) ?? []).toString("utf8");
-    for (const line of lines.split("\n"))
-      if (line !== "") letters.push({ letter: letterOf(line, name), putBack: null });
-  }
-  return letters;
-}
-
-function letterOf(line: string, file: string): DeadLetter {
-  try {
-    return JSON.parse(line) as DeadLetter;
-  } catch (cause) {
-    throw new StreamError("corrupt", `${file}: a line is no JSON, and so no dead letter`, { cause });
-  }
+  return listed(await putBack(letters, opened.target, planned));
 }
 
 /** Cause and place; bodies of records are for --json alone. */

@@ -68,7 +68,7 @@ function line(columns: readonly string[], row: Readonly<Record<string, unknown>>
     if (!columns.includes(name))
       throw new StreamError(
         "invalid",
-        `csv: a row has a member ${quoted(name)}, which is no column; the columns are ${columns.map(quoted).join(", ")}`,
+        `csv: a row has a member ${quoted(name)}, which is no column; the columns are ${columns.map(quoted).join(", ")}. Leave it out, or add it to "columns"`,
       );
   }
   const text = columns.map((name) => fieldOf(name, Object.hasOwn(row, name) ? row[name] : null)).join(",");

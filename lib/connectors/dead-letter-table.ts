@@ -6,36 +6,15 @@ import {
   UpdateItemCommand,
 } from "@aws-sdk/client-dynamodb";
 import type { StreamError } from "../model/errors.js";
-import type { DeadLetter } from "../pipeline/dead-letter.js";
 import type { TableItem } from "../ports/tables.js";
 import { awsError, markLostAnswers } from "./aws-errors.js";
 import { marshalItem, unmarshalItem } from "./dynamo-items.js";
-
-/** Of a dead letter that was put back. Its item stays as it was written: written again, by whoever repeats a commit, it stays marked (W1). */
-export interface PutBack {
-  /** ISO 8601, when that was begun. */
-  readonly at: string;
-  /** Shard and sequence number of the new record; null: whether it came is not known. */
-  readonly to: string | null;
-}
-
-export interface StoredLetter {
-  readonly letter: DeadLetter;
-  readonly putBack: PutBack | null;
-}
-
-/** The dead letters in a table of {@link dynamoTable}. */
-export interface DeadLetterTable {
-  /** All of them, in the order of their ids. */
-  list(): Promise<readonly StoredLetter[]>;
-  /** @param before what the item says now. False: it says something else. */
-  mark(letter: DeadLetter, before: PutBack | null, next: PutBack | null): Promise<boolean>;
-}
+import { byId, letterOf, type PutBack, type StoredLetter, type StoredLetters } from "./stored-letters.js";
 
 const attributes = { "#at": "~putBackAt", "#to": "~putBackTo" };
 
-/** @param key names of the table's key attributes */
-export function deadLetterTable(client: DynamoDBClient, table: string, key: readonly string[]): DeadLetterTable {
+/** The dead letters in a table of {@link dynamoTable}. An item stays as it was written, and gets a mark: written again, by whoever repeats a commit, it keeps that (W1). @param key names of the table's key attributes */
+export function deadLetterTable(client: DynamoDBClient, table: string, key: readonly string[]): StoredLetters {
   markLostAnswers(client);
   return {
     async list() {
@@ -45,10 +24,10 @@ export function deadLetterTable(client: DynamoDBClient, table: string, key: read
         const page: ScanCommandOutput = await client
           .send(new ScanCommand({ TableName: table, ConsistentRead: true, ...(from && { ExclusiveStartKey: from }) }))
           .catch((error: unknown) => Promise.reject(failed(error, "read", table, "scan")));
-        for (const item of page.Items ?? []) found.push(...letterOf(unmarshalItem(item)));
+        for (const item of page.Items ?? []) found.push(...storedIn(unmarshalItem(item)));
         from = page.LastEvaluatedKey;
       } while (from !== undefined);
-      return found.sort((a, b) => (a.letter.id < b.letter.id ? -1 : 1));
+      return found.sort(byId);
     },
     async mark(letter, before, next) {
       const row = letter as unknown as TableItem;
@@ -87,11 +66,9 @@ function updateOf(before: PutBack | null, next: PutBack | null) {
 }
 
 /** None where the item is a tombstone, or no dead letter. */
-function letterOf(item: TableItem): readonly StoredLetter[] {
-  const { id, source, shard, sequenceNumber, subSequenceNumber, arrivedAt, step, cause, data } =
-    item as unknown as DeadLetter;
-  if (typeof id !== "string" || typeof data !== "string" || "~deleted" in item) return [];
-  const letter = { id, source, shard, sequenceNumber, subSequenceNumber, arrivedAt, step, cause, data };
+function storedIn(item: TableItem): readonly StoredLetter[] {
+  const letter = "~deleted" in item ? null : letterOf(item);
+  if (letter === null) return [];
   const at = item[attributes["#at"]];
   const to = item[attributes["#to"]];
   return [{ letter, putBack: typeof at === "string" ? { at, to: typeof to === "string" ? to : null } : null }];

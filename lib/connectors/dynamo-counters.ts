@@ -33,6 +33,9 @@ interface CountersOptions<K> {
   readonly key: K;
 }
 
+/** Rows of one key are added up within a segment: the more rows it has, the fewer writes. Never to be changed, as the cut of segments. */
+const segmentRowsMax = 10_000;
+
 /** The partition key of items that are marks begins with it. */
 const reserved = "~tidemark/";
 /** So that a thousand increments of a segment still have no more than the 38 digits that DynamoDB keeps. */
@@ -75,6 +78,7 @@ export function dynamoCounters(
     kind: "dynamo-counters",
     config,
     target: { kind: "table", name: table },
+    rowsMax: segmentRowsMax,
     open,
   }) as Sink<never>;
 }
@@ -144,7 +148,11 @@ function checkRow(row: TableItem, { where, key, keyOf, size }: RowCheck): void {
   if (count === 0) refuse(where, "a row has no attribute but its key: there is nothing to add");
   if (count > attributesAddedMax)
     refuse(where, `a row adds to ${count} attributes; a transaction takes ${attributesAddedMax} of an item`);
-  if (size(row) > itemBytesMax) refuse(where, `a row has ${size(row)} bytes, an item may have ${itemBytesMax}`);
+  if (size(row) > itemBytesMax)
+    refuse(
+      where,
+      `a row has ${size(row)} bytes, an item may have ${itemBytesMax} (400 KB): count in fewer attributes, or under shorter names`,
+    );
 }
 
 const ours: ReadonlySet<string> = new Set([markAttribute, versionAttribute]);

@@ -67,12 +67,20 @@ export function dynamoTable(
   const config = { table, key: key.map(({ name, type }) => ({ name, type })) };
   const open = (resources: SinkResources) => openTable(resources, resources.bind("table", table), key);
   if (options.delivery !== "eager") {
-    return { kind: "dynamo-table", delivery: "held", config, keyOf, open } satisfies HeldSink<never>;
+    return {
+      kind: "dynamo-table",
+      delivery: "held",
+      redirectable: true,
+      config,
+      keyOf,
+      open,
+    } satisfies HeldSink<never>;
   }
   const keyFor = (of: Key) => rowKey(where, key, itemWithKey(table, key, of));
   return {
     kind: "dynamo-table",
     delivery: "eager",
+    redirectable: true,
     config: { ...config, delivery: "eager" },
     keyOf,
     keyFor,

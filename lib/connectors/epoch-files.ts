@@ -78,6 +78,8 @@ export class EpochFiles {
     }
     this.#touched = [];
     this.records = this.#settledRecords;
+    // Of an epoch of which nothing is left; one in a dry run never has anything (W2).
+    if (this.records === 0) this.#folders.clear();
   }
 
   /** Closes all files. */

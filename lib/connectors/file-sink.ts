@@ -8,6 +8,7 @@ import type { SealedEpoch, Sink, SinkResources, TwoPhaseSink, TwoPhaseWriter } f
 import { checkCodec } from "../pipeline/source.js";
 import { stagedNames } from "../pipeline/staged-names.js";
 import type { Files } from "../ports/files.js";
+import { oldReceipts, receiptEnding } from "./receipts.js";
 import { StagedFile } from "./staged-file.js";
 
 /**
@@ -28,6 +29,7 @@ export function fileSink<T>(options: { readonly folder: string; readonly codec?:
   return {
     kind: "file",
     delivery: "two-phase",
+    redirectable: true,
     config: { folder, codec: codec.name },
     open: (resources) => {
       const lines = { writer: lineWriter(codec) as LineWriter<unknown>, ending };
@@ -49,9 +51,6 @@ interface Lines {
   readonly writer: LineWriter<unknown>;
   readonly ending: string;
 }
-
-/** More than checkpoints can be retained: each lists its own file, and its reader may have taken that away. */
-const receiptsKept = 16_384;
 
 class FileWriter implements TwoPhaseWriter {
   readonly target: string;
@@ -149,11 +148,9 @@ class FileWriter implements TwoPhaseWriter {
     const kept = new Set(keep.map((prepared) => basename((prepared as Staged).staged)));
     const folder = join(this.target, stagedFolder);
     const names = await this.#files.list(folder);
-    const isReceipt = (name: string) => name.endsWith(receiptEnding);
-    const receipts = names.filter((name) => isReceipt(name) && name.startsWith(this.#stage.task));
-    const { mayGo } = stagedNames(this.#stage);
-    const left = names.filter((name) => !isReceipt(name) && mayGo(name));
-    const old = [...left.filter((name) => !kept.has(name)), ...receipts.slice(0, -receiptsKept)];
+    const staged = stagedNames(this.#stage);
+    const left = names.filter((name) => !name.endsWith(receiptEnding) && staged.mayGo(name) && !kept.has(name));
+    const old = [...left, ...oldReceipts(names, this.#stage.task, staged)];
     for (const name of old) await this.#files.remove(join(folder, name));
   }
 
@@ -165,7 +162,6 @@ class FileWriter implements TwoPhaseWriter {
 
 /** Readers of the folder leave it out: it is no file, and its name begins with a dot. */
 const stagedFolder = ".staged";
-const receiptEnding = ".shown";
 
 function noDeletions(folder: string): StreamError {
   return new StreamError(

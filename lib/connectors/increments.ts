@@ -10,30 +10,40 @@ interface Sum {
 }
 
 /**
- * The increments of a segment in transactions, each key once in each, in the order in which keys come first. Never to be changed: a
- * segment that is applied again is cut as it was, and where it was cut is part of its position (C5).
+ * The increments of a segment in transactions: each key's rows are added up, in the order in which keys come first, and a key stands
+ * in a transaction once. Never to be changed: a segment that is applied again is cut as it was, and where it was cut is part of its
+ * position (C5).
  */
 export function transactionsOf(
   rows: readonly CounterRow[],
   key: readonly KeyAttribute[],
   keyOf: (row: CounterRow) => string,
 ): readonly (readonly TableIncrement[])[] {
-  const transactions: Map<string, Sum>[] = [];
-  let open = new Map<string, Sum>();
+  // Of a key more than one where it has more attributes than an update adds to.
+  const byKey = new Map<string, Sum[]>();
   for (const row of rows) {
     const name = keyOf(row);
-    const sum = open.get(name);
     const added = addedBy(row, key);
-    const fits = sum === undefined ? open.size < incrementsMax : fitsIn(sum, added);
-    if (!fits || transactions.length === 0) {
-      open = new Map();
-      transactions.push(open);
+    const sums = byKey.get(name) ?? [];
+    let sum = sums.find((one) => fitsIn(one, added));
+    if (sum === undefined) {
+      sum = { key: keyItem(row, key), add: new Map<string, bigint>() };
+      sums.push(sum);
     }
-    const into = open.get(name) ?? { key: keyItem(row, key), add: new Map<string, bigint>() };
-    for (const [attribute, n] of added) into.add.set(attribute, (into.add.get(attribute) ?? 0n) + n);
-    open.set(name, into);
+    for (const [attribute, n] of added) sum.add.set(attribute, (sum.add.get(attribute) ?? 0n) + n);
+    byKey.set(name, sums);
   }
-  return transactions.map((sums) => [...sums.values()].map((sum) => ({ key: sum.key, add: fromEntries(sum.add) })));
+  const transactions: TableIncrement[][] = [];
+  const most = Math.max(0, ...[...byKey.values()].map((sums) => sums.length));
+  for (let nth = 0; nth < most; nth++) {
+    const increments = [...byKey.values()].flatMap((sums) => {
+      const sum = sums[nth];
+      return sum === undefined ? [] : [{ key: sum.key, add: fromEntries(sum.add) }];
+    });
+    for (let first = 0; first < increments.length; first += incrementsMax)
+      transactions.push(increments.slice(first, first + incrementsMax));
+  }
+  return transactions;
 }
 
 const fitsIn = (sum: Sum, added: readonly (readonly [name: string, n: bigint])[]): boolean =>

@@ -91,9 +91,10 @@ export function checkColumns(columns: unknown): readonly Column[] {
 export function valuesOf(columns: readonly Column[], names: ReadonlySet<string>, row: unknown): readonly unknown[] {
   if (!isPlainObject(row)) throw refused(`a row must be an object with a member for each column, not ${kindOf(row)}`);
   for (const name of Object.keys(row)) {
-    if (!names.has(name)) throw refused(`a row has a member ${quoted(name)}, which is no column`);
+    if (!names.has(name))
+      throw refused(`a row has a member ${quoted(name)}, which is no column: leave it out, or add it to "columns"`);
   }
-  return columns.map((column) => cellOf(column, Object.hasOwn(row, column.name) ? row[column.name] : null));
+  return columns.map((column) => cellOf(column, Object.hasOwn(row, column.name) ? row[column.name] : undefined));
 }
 
 function cellOf({ name, kind, nullable }: Column, value: unknown): unknown {
@@ -105,7 +106,9 @@ function cellOf({ name, kind, nullable }: Column, value: unknown): unknown {
   }
   const converted = convert(kind, value);
   if (converted !== undefined) return converted;
-  throw refused(`the column ${quoted(name)} of a row is ${found(value)}, which is no ${kind}`);
+  throw refused(
+    `the column ${quoted(name)} of a row is ${found(value)}, which is no ${kind}: convert it before the sink, or give the column another type`,
+  );
 }
 
 function convert(kind: ParquetKind, value: unknown): unknown {

@@ -1,6 +1,7 @@
 import type { Json } from "../model/canonical-json.js";
 import { checkFunction, checkMembers, checkWhole, kindOf, quoted, refuse } from "../pipeline/checks.js";
 import type { Sink, TwoPhaseSink } from "../pipeline/sink.js";
+import { redirectedPrefix } from "../pipeline/sink-modes.js";
 import type { FileFormat } from "./file-format.js";
 import { jsonLines } from "./json-lines.js";
 import type { PartitionValue } from "./partitions.js";
@@ -71,9 +72,20 @@ export function s3Files<T>(options: S3FilesOptions<T>): Sink<T> {
   return {
     kind: "s3-files",
     delivery: "two-phase",
+    redirectable: true,
     config,
-    open: (resources) => new S3FilesWriter(resources, resources.bind("bucket", bucket), layout),
+    open: (resources) =>
+      new S3FilesWriter(resources, resources.bind("bucket", bucket), placeIn(layout, resources.suffix ?? null)),
   } satisfies TwoPhaseSink<T>;
+}
+
+/** W2: of a redirect, files and manifests lie where readers of the others do not look. */
+function placeIn(layout: FilesPlace, suffix: string | null): FilesPlace {
+  if (suffix === null) return layout;
+  const prefix = redirectedPrefix(layout.prefix, suffix);
+  const isDefault = layout.staging === `${layout.prefix}${stagingDefault}`;
+  const staging = isDefault ? `${prefix}${stagingDefault}` : redirectedPrefix(layout.staging, suffix);
+  return { ...layout, prefix, staging };
 }
 
 const known = ["bucket", "prefix", "format", "partitionBy", "rollBytes", "partitionsMax", "staging"];

@@ -23,12 +23,13 @@ export interface LogTarget<in Row> extends OpenTarget<Row> {
 
 /** See {@link writeAheadLog}. */
 export interface WriteAheadLog<in Row> extends SinkDescription {
-  /** Rows of a segment, at most: 1 to 1,000, which is the default. A segment has no more than 256 KiB, but for a single row that has. */
+  /** Rows of a segment, at most: 1 to 10,000 (default: 1,000). A segment has no more than 256 KiB, but for a single row that has. */
   readonly rowsMax?: number;
   readonly open: (resources: TargetResources) => LogTarget<Row>;
 }
 
-const rowsMost = 1_000;
+const rowsByDefault = 1_000;
+const rowsMost = 10_000;
 
 /**
  * A sink of every row, in order, for any target that can tell a repeat: tidemark logs the rows in the bucket, and applies them,
@@ -50,11 +51,11 @@ const rowsMost = 1_000;
  * });
  */
 export function writeAheadLog<Row>(sink: WriteAheadLog<Row>): Sink<Row> {
-  const { kind, config } = checkDescription("writeAheadLog", sink);
+  const { kind, config, redirectable } = checkDescription("writeAheadLog", sink);
   const limits = { least: 1, most: rowsMost };
-  const rowsMax = checkWhole(`writeAheadLog() "${kind}": rowsMax`, sink.rowsMax ?? rowsMost, limits);
+  const rowsMax = checkWhole(`writeAheadLog() "${kind}": rowsMax`, sink.rowsMax ?? rowsByDefault, limits);
   const open = (resources: SinkResources) => openLog(resources, sink);
-  return { kind, config, delivery: "log", rowsMax, open } satisfies LogSink<Row>;
+  return { kind, config, redirectable, delivery: "log", rowsMax, open } satisfies LogSink<Row>;
 }
 
 function openLog<Row>(resources: SinkResources, sink: WriteAheadLog<Row>): LogWriter {

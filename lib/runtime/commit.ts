@@ -87,8 +87,8 @@ async function commitLog(context: CommitContext, permit: CommitPermit, item: Log
   }
 }
 
-/** What a commit failed with says which sink it was: it is kept in the head as the pipeline's cause. */
-async function named(sink: string, commit: () => Promise<void>): Promise<void> {
+/** What a sink failed with says which one it was: it is kept in the head as the pipeline's cause. */
+export async function named(sink: string, commit: () => Promise<void>): Promise<void> {
   try {
     await commit();
   } catch (error) {

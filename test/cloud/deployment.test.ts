@@ -18,9 +18,15 @@ vi.setConfig({ testTimeout: 400_000, hookTimeout: 400_000 });
 
 /** How many words there are, each of which comes once in so many records. */
 const words = 40;
-const first = pipelineText({ name: "first", newest: false, counts: "n" });
-const second = pipelineText({ name: "second", newest: true, counts: "n" });
-const broken = pipelineText({ name: "broken", newest: true, counts: "n", before: 'throw new TypeError("not ready");' });
+const first = pipelineText({ name: "first", newest: false, operator: "count" });
+const second = pipelineText({ name: "second", newest: true, operator: "count" });
+const broken = pipelineText({
+  name: "broken",
+  newest: true,
+  operator: "count",
+  before: 'throw new TypeError("not ready");',
+});
+const renamed = pipelineText({ name: "renamed", newest: true, operator: "counted" });
 
 // The embedded cloud has no Lambda, and processes of functions can be killed only where they are ours.
 describe.skipIf(kind !== "localstack")("a deployment, on LocalStack alone", () => {
@@ -216,9 +222,43 @@ describe.skipIf(kind !== "localstack")("a deployment, on LocalStack alone", () =
     say("what ran before has gone on");
   });
 
+  it("P2: a deploy whose state does not fit is taken back before it fences what runs", async () => {
+    const before = await status();
+    await deployment.deploy(renamed);
+    const asked = command("savepoint", "--name", "renamed");
+    const found = await untilStatus("it is taken back", ({ code }) => code.rejected.includes(4));
+    await asked;
+    expect(found).toMatchObject({
+      status: "running",
+      generation: before.generation,
+      code: { functionVersion: "2", rejection: { message: expect.stringMatching(/operator "count"/) } },
+    });
+    await put(200);
+    await expectExact("second");
+    say("state that does not fit was refused");
+  });
+
+  it("is stopped, and started again from where it stopped", async () => {
+    expect(await command("stop", "--savepoint", "pause")).toMatchObject({ status: "stopped", savepoint: "pause" });
+    await put(200);
+    // The file is still that of the deployment that was taken back.
+    const refused = await deployment.tidemark("start");
+    expect(refused).toMatchObject({ code: 1, err: expect.stringContaining('operator "count"') });
+    deployment.write(second);
+    expect(await command("start")).toMatchObject({ status: "running", changed: true });
+    await expectExact("second");
+    say("started again");
+  });
+
   it("is stopped, and leaves nothing when it is destroyed", async () => {
     expect(await command("stop", "--savepoint", "last")).toMatchObject({ status: "stopped", savepoint: "last" });
-    expect((await status()).savepoints.map(({ name }) => name)).toEqual(["second", "broken", "last"]);
+    expect((await status()).savepoints.map(({ name }) => name)).toEqual([
+      "second",
+      "broken",
+      "renamed",
+      "pause",
+      "last",
+    ]);
     await until("no session works", async () => ((await working(taskFunction)).length === 0 ? true : null));
     await deployment.destroy();
     say("destroyed");

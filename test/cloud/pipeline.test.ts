@@ -58,22 +58,8 @@ function newPipeline(resources: Resources) {
     "tidemark.config.mjs": configOf(resources),
   });
   onTestFinished(project.remove);
-  const given = Object.entries(process.env).flatMap(([key, value = ""]) =>
-    key.startsWith("AWS_") ? [[key, value]] : [],
-  );
-  const env = {
-    ...Object.fromEntries(given),
-    AWS_REGION: cloud.region,
-    ...(cloud.endpoint === null ? {} : { AWS_ENDPOINT_URL: cloud.endpoint }),
-    ...(cloud.credentials === null
-      ? {}
-      : {
-          AWS_ACCESS_KEY_ID: cloud.credentials.accessKeyId,
-          AWS_SECRET_ACCESS_KEY: cloud.credentials.secretAccessKey,
-        }),
-  };
   const aws = cloud.kind === "aws" ? ["--aws"] : [];
-  return { run: (...flags: readonly string[]): Running => dev(project, [...aws, ...flags], env) };
+  return { run: (...flags: readonly string[]): Running => dev(project, [...aws, ...flags], cloud.variables()) };
 }
 
 type Of<K extends DevEvent["event"]> = Extract<DevEvent, { readonly event: K }>;

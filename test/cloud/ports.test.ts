@@ -1,5 +1,5 @@
 // What every implementation of a port must do, over the adapters of AWS, on the chosen cloud.
-import { afterAll, beforeAll, describe, inject, test } from "vitest";
+import { afterAll, beforeAll, describe } from "vitest";
 import { storedExchange } from "../../lib/checkpoint/exchange.js";
 import { dynamoRegisters } from "../../lib/connectors/dynamo-registers.js";
 import { dynamoTable } from "../../lib/connectors/dynamo-table.js";
@@ -21,10 +21,11 @@ import { memoryObjects } from "../../lib/testing/memory/objects.js";
 import { waysToLose } from "../conformance/exchange-losses.js";
 import { openKinesisLog } from "../conformance/kinesis-streams.js";
 import { quickClock } from "../unit/checkpoint-worlds.js";
+import { type KnownFaults, runWith } from "./known-faults.js";
 import { type Cloud, checkpointKey, openCloud } from "./resources.js";
 
-/** What emulators do otherwise than the suites ask for. A test of such a thing must fail; when the emulator is mended, that is told here. */
-const faults: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+/** What emulators do otherwise than the suites ask for. */
+const faults: KnownFaults = {
   LocalStack: {
     "P0 a start at a time begins with the first record that arrived then or later": "times count in whole seconds",
   },
@@ -33,12 +34,7 @@ const faults: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   },
 };
 
-const run = (name: string, body: () => Promise<void>): void => {
-  const { emulator } = inject("cloud");
-  const fault = faults[emulator ?? ""]?.[name];
-  if (fault === undefined) test(name, body);
-  else test.fails(`${name} (${fault})`, body);
-};
+const run = runWith(faults);
 
 let cloud: Cloud;
 let bucket: string;

@@ -81,11 +81,26 @@ export function openCloud() {
     return items;
   }
 
+  /** By which a process of its own gets here. */
+  function variables(): Readonly<Record<string, string>> {
+    const given = Object.entries(process.env).flatMap(([key, value = ""]) =>
+      key.startsWith("AWS_") ? [[key, value]] : [],
+    );
+    const keys = cloud.credentials;
+    return {
+      ...Object.fromEntries(given),
+      AWS_REGION: cloud.region,
+      ...(cloud.endpoint === null ? {} : { AWS_ENDPOINT_URL: cloud.endpoint }),
+      ...(keys === null ? {} : { AWS_ACCESS_KEY_ID: keys.accessKeyId, AWS_SECRET_ACCESS_KEY: keys.secretAccessKey }),
+    };
+  }
+
   return {
     ...cloud,
     clients,
     fresh,
     isOfOthers,
+    variables,
     createTable,
     createBucket,
     createStream,

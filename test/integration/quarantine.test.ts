@@ -1,6 +1,4 @@
 // `tidemark quarantine` as a process: what was put aside, and what becomes of it when it is put back.
-import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { DescribeTableCommand, UpdateItemCommand } from "@aws-sdk/client-dynamodb";
 import { GetRecordsCommand, GetShardIteratorCommand, ListShardsCommand } from "@aws-sdk/client-kinesis";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -35,7 +33,7 @@ function write(name: string, refuses: string, deadLetters: string): void {
     state.n.update((n) => n + 1); return { word: key, n: state.n.get() };`;
   const settings = `onBadRecord: "quarantine", deadLetters: ${deadLetters}`;
   const text = countPipeline({ name, settings, onRecord });
-  project.write(`${name}.ts`, text.replace("{ dynamoTable,", "{ dynamoTable, fileSink,"));
+  project.write(`${name}.ts`, text.replace("{ dynamoTable,", "{ dynamoTable, fileSink, kinesisStream, s3Files,"));
 }
 const tableOf = (name: string) => `dynamoTable({ table: "dead-${name}", key: ["id"] })`;
 
@@ -166,16 +164,37 @@ describe("quarantine", () => {
     client.destroy();
   });
 
-  it("Q1 lists those in a folder, which are put back by hand, and says where there are none", async () => {
-    write("folder", 'key === "bad"', 'fileSink({ folder: "dead-letters" })');
-    await drained("folder");
-    await feed(cloud.endpoint, "words-folder", [{ word: "good" }, { word: "bad" }]);
-    await drained("folder");
-    expect(readdirSync(join(project.folder, "dead-letters")).some((name) => name.endsWith(".jsonl"))).toBe(true);
-    const [only, ...others] = await list("folder");
-    expect(others).toEqual([]);
-    expect(only).toMatchObject({ step: 'operator "count"', putBack: null });
-    expectOneMessage(await tidemark("quarantine", "folder.ts", "--retry", only?.id ?? ""), 1, /to files, where none/);
+  it.each([
+    ["folder", 'fileSink({ folder: "dead-letters" })'],
+    ["bucket", 's3Files({ bucket: "dead", prefix: "letters", staging: "staged" })'],
+  ])("Q1 R5 those in files of a %s are listed, put back once, and count once", async (name, sink) => {
+    write(name, 'key === "bad"', sink);
+    await drained(name);
+    await feed(cloud.endpoint, `words-${name}`, [{ word: "good" }, { word: "bad" }, "no JSON"]);
+    await drained(name);
+    const before = await list(name);
+    expect(before.map(({ step, putBack }) => [step, putBack]).sort()).toEqual([
+      ["decode", null],
+      ['operator "count"', null],
+    ]);
+    const id = before.find(({ step }) => step !== "decode")?.id ?? "";
+    expect((await tidemark("quarantine", `${name}.ts`, "--retry", id, "--dry-run")).out).toContain("would be put back");
+    write(name, "false", sink);
+    // Whoever else begins at the same time loses.
+    const both = await Promise.all([1, 2].map(() => tidemark("quarantine", `${name}.ts`, "--retry", id)));
+    expect(both.filter(({ code }) => code === 0)).toHaveLength(1);
+    expect(both.map(({ err }) => err).join("")).toMatch(/^tidemark: .*(somebody else puts|was put back|is not known)/);
+    expectOneMessage(await tidemark("quarantine", `${name}.ts`, "--retry", id), 1, /was put back at .*, as shardId-/);
+    expect(await recordsOf(`words-${name}`)).toHaveLength(4);
+    await drained(name);
+    expect(await totals(cloud.endpoint, `totals-${name}`)).toEqual(countsOf([{ word: "good" }, { word: "bad" }]));
+    expect((await tidemark("quarantine", `${name}.ts`)).out).toContain("1 put aside, 1 put back since\n");
+  });
+
+  it("says where there are none, and which it cannot read", async () => {
+    write("stream", 'key === "bad"', 'kinesisStream({ stream: "dead", partitionKey: ({ id }) => id.slice(-9) })');
+    await drained("stream");
+    expectOneMessage(await tidemark("quarantine", "stream.ts"), 1, /of kind "kinesis-stream", which .* cannot read/);
     project.write("none.ts", countPipeline({ name: "none" }));
     await drained("none");
     expectOneMessage(await tidemark("quarantine", "none.ts"), 1, /puts no record aside/);

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { observeCompletion } from "../../lib/checkpoint/permit.js";
 import type { Json } from "../../lib/model/canonical-json.js";
 import type { CommitPermit } from "../../lib/model/checkpoints.js";
-import type { TwoPhaseWriter } from "../../lib/pipeline/sink.js";
+import type { SinkResources, TwoPhaseWriter } from "../../lib/pipeline/sink.js";
 import type { Files } from "../../lib/ports/files.js";
 import { openWriter } from "../../lib/runtime/writers.js";
 import { memoryFiles } from "../../lib/testing/memory/files.js";
@@ -17,8 +17,8 @@ const staged = "/acme/out/.staged";
 function world(around: (files: Files) => Partial<Files> = () => ({})) {
   const disk = memoryFiles();
   const files: Files = { ...disk.files, ...around(disk.files) };
-  const open = (session = "s1", task = "out-i-0.0-"): TwoPhaseWriter => {
-    const stage = { task, session: `${task}1-${session}` };
+  const open = (session = "s1", task = "out-i-0.0-", gone: SinkResources["stage"]["gone"] = null): TwoPhaseWriter => {
+    const stage = { task, session: `${task}1-${session}`, gone };
     const opened = openWriter(
       fileSink({ folder: "out" }),
       sinkResources({ files, stage, bind: (kind, name) => `/acme/${kind === "file" ? name : "wrong"}` }),
@@ -223,6 +223,42 @@ describe("what earlier sessions left", () => {
     await open("next").commit(newest ?? null, permit);
     await open("next").commit(older ?? null, permit);
     await expect(open("next").commit(oldest ?? null, permit)).rejects.toMatchObject({ kind: "corrupt" });
+  });
+
+  it("C4 of receipts of tasks that are no more those stay that a checkpoint may still ask for", async () => {
+    const { disk, open } = world();
+    const receipt = (task: string, checkpoint: number, sink = "out-i") => {
+      const [prefix, n] = [`${sink}-${task}-`, String(checkpoint).padStart(12, "0")];
+      return `${prefix}${sink}-00000001-${n}-${task}.jsonl.shown`;
+    };
+    const newest = 20_000;
+    const kept = newest - 16_383;
+    const names = [
+      ...[1, kept - 1, kept].map((n) => receipt("0.3", n)),
+      receipt("0.1", 1),
+      receipt("0.0", newest),
+      receipt("0.3", 1, "other-i"),
+      "out-i-0.3-nobody-knows.shown",
+    ];
+    for (const name of names) await disk.files.write(`${staged}/${name}`, 0, new Uint8Array());
+    const left = () => disk.paths().map((path) => path.slice(staged.length + 1));
+    await open("another", "out-i-0.1-").sweep([]);
+    expect(left()).toEqual(names.toSorted());
+    await open("first", "out-i-0.0-", { prefix: "out-i-", spared: ["out-i-0.1-"] }).sweep([]);
+    expect(left()).toEqual(
+      names.filter((name) => ![receipt("0.3", 1), receipt("0.3", kept - 1)].includes(name)).sort(),
+    );
+  });
+
+  it("C4 a file of a task that is no more, which its reader took away, does not come again and is not missed", async () => {
+    const { disk, open, shown } = world();
+    const prepared = await prepare(open("dead", "out-i-0.3-"), "out-i-00000001-000000000007-0.3", { n: 1 });
+    const first = () => open("first", "out-i-0.0-", { prefix: "out-i-", spared: [] });
+    await first().commit(prepared, permit);
+    await disk.files.remove(shown()[0] ?? "");
+    await first().sweep([]);
+    await first().commit(prepared, permit);
+    expect(shown()).toEqual([]);
   });
 });
 

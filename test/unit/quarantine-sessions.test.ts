@@ -186,7 +186,10 @@ describe("a dead-letter sink that refuses", () => {
     const head = await world.until((found) => found.status === "failed", minutes(1));
     expect(head).toMatchObject({ status: "failed", completed: null });
     expect(head?.failures).toMatchObject([
-      { kind: "invalid", message: 'sink table "dead": there is no such table; create it with the key (id: string)' },
+      {
+        kind: "invalid",
+        message: 'sink "dead-letters": sink table "dead": there is no such table; create it with the key (id: string)',
+      },
     ]);
   });
 });

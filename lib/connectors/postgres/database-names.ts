@@ -19,12 +19,28 @@ export function databaseName(logical: string, bound: string): string {
       `${where}: the database is bound to no address; bind it to a variable that has its URL, databases: { ${JSON.stringify(logical)}: "env:DATABASE_URL" }, or to a URL without a password`,
     );
   const url = parsed(where, bound);
+  // Behind it stands the suffix of a redirect.
+  if (url.hash !== "")
+    throw new StreamError(
+      "invalid",
+      `${where}: the URL of its database ends with "#…", which means nothing; leave it out`,
+    );
   if (url.password !== "" || url.searchParams.has("password"))
     throw new StreamError(
       "invalid",
       `${where}: the database is bound to a URL with a password, which would be kept in checkpoints; put the URL into a variable and bind the database to that, "env:DATABASE_URL", or leave the password to the option "password"`,
     );
   return bound;
+}
+
+/** W2: of a redirect, the suffix of the table is part of the target's name, so that what is prepared says where it goes (C2). */
+export const redirectedDatabase = (name: string, suffix: string | null): string =>
+  suffix === null ? name : `${name}#${suffix}`;
+
+/** What {@link redirectedDatabase} has put together. */
+export function redirectIn(target: string): { readonly database: string; readonly suffix: string | null } {
+  const [database = "", suffix = null] = target.split("#");
+  return { database, suffix };
 }
 
 function parsed(where: string, text: string): URL {

@@ -24,7 +24,11 @@ export async function objectRows(
   return rows;
 }
 
-async function rowsOf(bytes: Uint8Array, { name, config }: ObjectsConfig["format"]): Promise<readonly unknown[]> {
+/** The rows of one file. */
+export async function rowsOf(
+  bytes: Uint8Array,
+  { name, config }: ObjectsConfig["format"],
+): Promise<readonly unknown[]> {
   if (name === "parquet") return parquetRows(bytes, config as unknown as ParquetConfig);
   const text = Buffer.from(inflated(bytes, config as { readonly compression: string })).toString("utf8");
   if (name === "csv") return csvRows(text, config as unknown as CsvConfig);

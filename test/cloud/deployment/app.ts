@@ -1,4 +1,4 @@
-// What a user writes: an app that deploys a pipeline with its stream and its tables, and three releases of the pipeline's file.
+// What a user writes: an app that deploys a pipeline with its stream and its tables, and four releases of the pipeline's file.
 
 /** The app, as a module of JavaScript. Sessions live for about half a minute, so that they hand over while a test runs. */
 export const appText = (stack: string): string => `
@@ -35,8 +35,8 @@ export interface Release {
   readonly name: string;
   /** Whether rows have a member "newest": the highest number since the release. */
   readonly newest: boolean;
-  /** Of the state of "count", which an older release has left. */
-  readonly counts: string;
+  /** The name of what counts words, by which its state is found again. */
+  readonly operator: string;
   /** At the beginning of each record. */
   readonly before?: string;
 }
@@ -45,7 +45,7 @@ export interface Release {
  * Counts per word and, of all words, per tag. Rows per word also say which release has made them, and when it was: that is for measuring,
  * and no part of the result.
  */
-export const pipelineText = ({ name, newest, counts, before = "" }: Release): string => `
+export const pipelineText = ({ name, newest, operator, before = "" }: Release): string => `
 import { dynamoTable, json, kinesisSource, pipeline, value } from "tidemark";
 
 interface Word { readonly word: string; readonly seq: number; readonly tag: string }
@@ -59,16 +59,16 @@ const settings = {
 
 export default pipeline("${pipelineName}", settings, (flow) => {
   const words = flow.from("words", kinesisSource({ stream: "words", codec: json<Word>(), start: "trim-horizon" }));
-  const counted = words.keyBy((record) => record.word).process("count", {
-    state: { ${counts}: value(0), digest: value(7)${newest ? ", newest: value(-1)" : ""} },
+  const counted = words.keyBy((record) => record.word).process("${operator}", {
+    state: { n: value(0), digest: value(7)${newest ? ", newest: value(-1)" : ""} },
     onRecord({ seq }, { key, state }) {
       ${before}
-      state.${counts}.update((n) => n + 1);
+      state.n.update((n) => n + 1);
       state.digest.update((digest) => (digest * 31 + seq + 1) % 1_000_003);
       ${newest ? "state.newest.update((newest) => Math.max(newest, seq));" : ""}
       return {
         word: key,
-        n: state.${counts}.get(),
+        n: state.n.get(),
         digest: state.digest.get(),
         ${newest ? "newest: state.newest.get()," : ""}
         release: "${name}",
