@@ -14,6 +14,7 @@ export { type ParquetOptions, parquet } from "./connectors/parquet.js";
 export type { ParquetRow, ParquetType } from "./connectors/parquet-columns.js";
 export type { PartitionValue } from "./connectors/partitions.js";
 export { type S3FilesOptions, s3Files } from "./connectors/s3-files.js";
+export type { TableCondition } from "./connectors/table-conditions.js";
 export { bytes, type Codec, type JsonCodec, json, type SchemaCodec, text } from "./model/codecs.js";
 export { type Deduped, type DedupeState, dedupe, emptyDedupe, inheritDedupe } from "./model/dedupe.js";
 export type { Duration } from "./model/duration.js";

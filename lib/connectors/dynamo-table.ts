@@ -13,6 +13,7 @@ import type {
 } from "../pipeline/sink.js";
 import type { Clock } from "../ports/clock.js";
 import { type AttributeType, itemBytesMax, type TableItem } from "../ports/tables.js";
+import { checkedConditions, comparisonsFor, type TableCondition } from "./table-conditions.js";
 import {
   checkedTable,
   checkTableKey,
@@ -29,6 +30,8 @@ const putsAtOnce = 16;
 interface TableOptions<K> {
   readonly table: string;
   readonly key: K;
+  /** All of it must be so of the item that a row would replace; where it is not, the row is left out, and that is no failure. */
+  readonly onlyIf?: readonly TableCondition[];
 }
 
 /**
@@ -45,11 +48,17 @@ type TableDelivery = { readonly delivery?: "held" } | { readonly delivery: "eage
  *
  * Items get one attribute of ours, `~tidemark`: 24 bytes that say which write they are. An item without it is taken over.
  *
+ * With `onlyIf` a row is written only where the item that is there is as it says ({@link TableCondition}): a row of another one is left
+ * out. It is judged when the row is written, so for held output once a checkpoint, of the newest row of a key.
+ *
  * @param options `table`: the logical name. `key`: the key attributes, partition key first, all strings; or their types by name:
  *   `{ airport: "string", year: "number" }`
  * @throws StreamError `invalid` at build: no key; at start: the table is absent or has another key; at a cut: a row over 400 KB
  * @example stream.to("airports", dynamoTable({ table: "airports", key: ["airport"] }))
  * @example stream.to("airports", dynamoTable({ table: "airports", key: ["airport"], delivery: "eager", stableKeys: true }))
+ * @example
+ * const onlyIf = [{ attribute: "updatedAt", is: "<", row: "updatedAt", orAbsent: true }] as const;
+ * stream.to("profiles", dynamoTable({ table: "profiles", key: ["user"], onlyIf }));
  */
 export function dynamoTable<const K extends string>(
   options: TableOptions<readonly [K] | readonly [K, K]> & TableDelivery,
@@ -62,10 +71,15 @@ export function dynamoTable(
 ): Sink<never> {
   const { table, key } = checkedTable("dynamoTable", options);
   checkDelivery(options);
+  const onlyIf = checkedConditions(whereOf(table), options.onlyIf);
   const where = whereOf(table);
   const keyOf = (row: TableItem) => rowKey(where, key, (deletedKey(row) as TableItem | null) ?? row);
-  const config = { table, key: key.map(({ name, type }) => ({ name, type })) };
-  const open = (resources: SinkResources) => openTable(resources, resources.bind("table", table), key);
+  const config = {
+    table,
+    key: key.map(({ name, type }) => ({ name, type })),
+    ...(onlyIf.length === 0 ? {} : { onlyIf: onlyIf.map((one) => ({ ...one })) }),
+  };
+  const open = (resources: SinkResources) => openTable(resources, resources.bind("table", table), { key, onlyIf });
   if (options.delivery !== "eager") {
     return {
       kind: "dynamo-table",
@@ -117,9 +131,17 @@ function itemWithKey(table: string, attributes: readonly KeyAttribute[], key: Ke
   );
 }
 
-function openTable(resources: SinkResources, target: string, key: readonly KeyAttribute[]): HeldWriter & EagerWriter {
-  const names = key.map(({ name }) => name);
-  const validate = (row: unknown) => checkItem(resources, target, row as TableItem);
+interface Writing {
+  readonly key: readonly KeyAttribute[];
+  readonly onlyIf: readonly TableCondition[];
+}
+
+function openTable(resources: SinkResources, target: string, writing: Writing): HeldWriter & EagerWriter {
+  const { key, onlyIf } = writing;
+  const validate = (row: unknown) => {
+    checkItem(resources, target, row as TableItem);
+    comparisonsFor(target, onlyIf, row as TableItem);
+  };
   return {
     target,
     check: () => checkTableKey(resources.tables, target, { maker: "dynamoTable", key }),
@@ -128,11 +150,11 @@ function openTable(resources: SinkResources, target: string, key: readonly KeyAt
     async apply(table, writes, permit) {
       const uncovered = writes.find((write) => write.checkpointId > permit.completed.checkpointId);
       invariant(uncovered === undefined, "C2: a row is committed whose checkpoint was not seen complete");
-      await putAll(resources, table, names, writes);
+      await putAll(resources, table, writing, writes);
     },
     async put(rows) {
       for (const { row } of rows) validate(row);
-      await putAll(resources, target, names, rows);
+      await putAll(resources, target, writing, rows);
     },
   };
 }
@@ -140,11 +162,11 @@ function openTable(resources: SinkResources, target: string, key: readonly KeyAt
 async function putAll(
   resources: SinkResources,
   table: string,
-  key: readonly string[],
+  writing: Writing,
   rows: readonly VersionedRow[],
 ): Promise<void> {
   for (let i = 0; i < rows.length; i += putsAtOnce) {
-    await Promise.all(rows.slice(i, i + putsAtOnce).map((row) => putRow(resources, table, key, row)));
+    await Promise.all(rows.slice(i, i + putsAtOnce).map((row) => putRow(resources, table, writing, row)));
   }
 }
 
@@ -175,16 +197,18 @@ const deletedAttribute = "~deleted";
 const expiresAttribute = "~expires";
 const ourAttributes = [versionAttribute, deletedAttribute, expiresAttribute];
 
-/** W1: refused by an equal one is done; by a newer one of the same incarnation, written since: done too, for it covers this one. */
-async function putRow(
-  resources: SinkResources,
-  table: string,
-  key: readonly string[],
-  write: VersionedRow,
-): Promise<void> {
+/**
+ * W1: refused by an equal one is done; by a newer one of the same incarnation, written since: done too, for it covers this one. What is
+ * refused although it might replace what is there is left out: the item is not as the user's condition says. Or it has changed since;
+ * so it is put once more.
+ */
+async function putRow(resources: SinkResources, table: string, writing: Writing, write: VersionedRow): Promise<void> {
   const row = write.row as TableItem;
   const item = write.change === "put" ? row : tombstone(row, resources.clock);
-  const put = { table, key, item, version: write.version };
+  const key = writing.key.map(({ name }) => name);
+  const onlyIf = comparisonsFor(table, writing.onlyIf, row);
+  const put = { table, key, item, version: write.version, ...(onlyIf.length === 0 ? {} : { onlyIf }) };
+  let unfit = 0;
   let pause = pauseMillis;
   for (let attempt = 1; attempt <= attemptsMax; attempt++) {
     const result = await resources.tables.put(put).catch(retryable);
@@ -193,6 +217,7 @@ async function putRow(
       if (!sameIncarnation(result.version, write.version)) throw foreign(table, key);
       if (!mayReplace(result.version, write.version)) return;
     }
+    if (result?.kind === "refused" && onlyIf.length > 0 && ++unfit === 2) return;
     if (result === null) {
       await resources.clock.sleep(pause);
       pause = Math.min(2 * pause, pauseMillisMax);

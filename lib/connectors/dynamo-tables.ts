@@ -9,7 +9,7 @@ import {
 } from "@aws-sdk/client-dynamodb";
 import { StreamError } from "../model/errors.js";
 import { incarnationBytes, versionAttribute } from "../model/versions.js";
-import type { AttributeType, TablePut, Tables } from "../ports/tables.js";
+import type { AttributeType, TableComparison, TablePut, Tables } from "../ports/tables.js";
 import { awsError, markLostAnswers } from "./aws-errors.js";
 import { marshalItem, sizeOfItem, unmarshalItem } from "./dynamo-items.js";
 import { transact } from "./dynamo-transactions.js";
@@ -43,7 +43,7 @@ export function dynamoTables(client: DynamoDBClient): Tables {
       const Item = versionedItem(put);
       const what = `put of an item with the key (${put.key.join(", ")})`;
       try {
-        await client.send(new PutItemCommand({ TableName: put.table, Item, ...whereOlder(put.version) }));
+        await client.send(new PutItemCommand({ TableName: put.table, Item, ...conditionOf(put) }));
         return { kind: "written" };
       } catch (error) {
         if (!(error instanceof ConditionalCheckFailedException)) throw failed(error, "write", put.table, what);
@@ -64,12 +64,30 @@ export function dynamoTables(client: DynamoDBClient): Tables {
   };
 }
 
-/** W1. */
-const whereOlder = (version: Uint8Array) => ({
-  ConditionExpression: "attribute_not_exists(#v) OR (begins_with(#v, :i) AND #v < :v)",
-  ExpressionAttributeNames: { "#v": versionAttribute },
-  ExpressionAttributeValues: { ":i": { B: version.slice(0, incarnationBytes) }, ":v": { B: version } },
-});
+/** W1, and what the user wants to be so. */
+function conditionOf({ version, onlyIf = [] }: TablePut) {
+  const whereOlder = "attribute_not_exists(#v) OR (begins_with(#v, :i) AND #v < :v)";
+  const compared = onlyIf.flatMap((one, n) => ("value" in one ? [[`:${n}`, one.value] as const] : []));
+  return {
+    ConditionExpression: [whereOlder, ...onlyIf.map(expressionOf)].map((one) => `(${one})`).join(" AND "),
+    ExpressionAttributeNames: {
+      "#v": versionAttribute,
+      ...Object.fromEntries(onlyIf.map(({ attribute }, n) => [`#${n}`, attribute])),
+    },
+    ExpressionAttributeValues: {
+      ":i": { B: version.slice(0, incarnationBytes) },
+      ":v": { B: version },
+      ...marshalItem(Object.fromEntries(compared)),
+    },
+  };
+}
+
+function expressionOf(one: TableComparison, n: number): string {
+  if (one.is === "absent") return `attribute_not_exists(#${n})`;
+  if (one.is === "present") return `attribute_exists(#${n})`;
+  const compared = `#${n} ${one.is} :${n}`;
+  return one.orAbsent ? `attribute_not_exists(#${n}) OR ${compared}` : compared;
+}
 
 /** A failure here is the put's: a retry underneath may have been refused by its own write. */
 async function readVersion(client: DynamoDBClient, put: TablePut): Promise<Uint8Array | null> {

@@ -1,18 +1,7 @@
-import {
-  DeleteObjectsCommand,
-  GetObjectCommand,
-  HeadObjectCommand,
-  ListObjectsV2Command,
-  type ListObjectsV2CommandOutput,
-  PutObjectCommand,
-  type S3Client,
-} from "@aws-sdk/client-s3";
-import { StreamError } from "../model/errors.js";
+import { GetObjectCommand, HeadObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import type { Blobs } from "../ports/blobs.js";
-import { type AwsTarget, awsError, markLostAnswers } from "./aws-errors.js";
-
-/** DeleteObjects takes no more. */
-const removedPerCall = 1_000;
+import { markLostAnswers } from "./aws-errors.js";
+import { failed, isAbsent, listObjects, nameOf, putObject, removeObjects } from "./s3-calls.js";
 
 /**
  * Blobs over one S3 bucket, beneath `prefix` where one is given. A put is one PutObject: of at most 5 GB, and atomic.
@@ -23,48 +12,23 @@ const removedPerCall = 1_000;
  */
 export function s3Blobs(client: S3Client, options: { readonly bucket: string; readonly prefix?: string }): Blobs {
   const { bucket: Bucket, prefix: root = "" } = options;
-  const target: AwsTarget = {
-    name: `S3 bucket "${Bucket}"`,
-    // Without s3:ListBucket an absent object, too, is answered by AccessDenied.
-    actions: "s3:GetObject, s3:PutObject and s3:DeleteObject on its objects and s3:ListBucket on it",
-    whenAbsent: "create it, or check its name",
-  };
-  const failed = (intent: "read" | "write", doing: string) => (error: unknown) => {
-    throw awsError(error, { intent, target, doing });
-  };
   markLostAnswers(client);
-
   return {
-    async put(key, bytes) {
-      const command = new PutObjectCommand({ Bucket, Key: root + key, Body: bytes, ContentLength: bytes.byteLength });
-      await client.send(command).catch(failed("write", `put of "${root}${key}" (${bytes.byteLength} bytes)`));
-    },
+    put: (key, bytes) => putObject(client, Bucket, root + key, bytes),
     get: (key, range) =>
       getObject(client, { Bucket, Key: root + key }, range).catch((error: unknown) =>
-        isAbsentObject(error) ? null : failed("read", `get of "${root}${key}"`)(error),
+        isAbsent(error) ? null : failed(Bucket, "read", `get of "${root}${key}"`)(error),
       ),
     async *list(prefix) {
-      let ContinuationToken: string | undefined;
-      do {
-        const page: ListObjectsV2CommandOutput = await client
-          .send(
-            new ListObjectsV2Command({
-              Bucket,
-              Prefix: root + prefix,
-              ...(ContinuationToken === undefined ? {} : { ContinuationToken }),
-            }),
-          )
-          .catch(failed("read", `list of "${root}${prefix}"`));
-        for (const { Key = "", Size = 0 } of page.Contents ?? []) yield { key: Key.slice(root.length), size: Size };
-        ContinuationToken = page.NextContinuationToken;
-      } while (ContinuationToken !== undefined);
+      for await (const { key, size } of listObjects(client, Bucket, root + prefix))
+        yield { key: key.slice(root.length), size };
     },
-    async remove(keys) {
-      for (let first = 0; first < keys.length; first += removedPerCall) {
-        const some = keys.slice(first, first + removedPerCall).map((key) => root + key);
-        await removeObjects(client, Bucket, some).catch(failed("write", `removal of ${some.length} objects`));
-      }
-    },
+    remove: (keys) =>
+      removeObjects(
+        client,
+        Bucket,
+        keys.map((key) => root + key),
+      ),
   };
 }
 
@@ -85,17 +49,3 @@ async function getObject(client: S3Client, place: Place, range?: readonly [offse
     throw error;
   }
 }
-
-async function removeObjects(client: S3Client, Bucket: string, keys: readonly string[]): Promise<void> {
-  const Delete = { Objects: keys.map((Key) => ({ Key })), Quiet: true };
-  const { Errors: [first] = [] } = await client.send(new DeleteObjectsCommand({ Bucket, Delete }));
-  if (first === undefined) return;
-  const kind = first.Code === "AccessDenied" ? "invalid" : "transient";
-  throw new StreamError(
-    kind,
-    `S3 bucket "${Bucket}": "${first.Key}" was not removed (${first.Code}: ${first.Message})`,
-  );
-}
-
-const nameOf = (error: unknown): string => (error instanceof Error ? error.name : "");
-const isAbsentObject = (error: unknown): boolean => ["NoSuchKey", "NotFound"].includes(nameOf(error));

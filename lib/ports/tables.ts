@@ -15,9 +15,28 @@ export interface TablePut {
   readonly item: TableItem;
   /** 24 bytes: {@link encodeVersion}. */
   readonly version: Uint8Array;
+  /** What must be so of the item that is there, all of it, besides W1's condition. */
+  readonly onlyIf?: readonly TableComparison[];
 }
 
-/** `refused`: there is an item that is not older, or of another incarnation; its version then (null: it went meanwhile). */
+export type Comparison = "=" | "<>" | "<" | "<=" | ">" | ">=";
+export type ComparableValue = string | number | bigint | boolean | Uint8Array;
+
+/** With an attribute of an item; one that is absent, or of another type, fulfils only `<>`, unless `orAbsent` says that it need not be there. */
+export type TableComparison =
+  | { readonly attribute: string; readonly is: "absent" }
+  | { readonly attribute: string; readonly is: "present" }
+  | {
+      readonly attribute: string;
+      readonly is: Comparison;
+      readonly value: ComparableValue;
+      readonly orAbsent: boolean;
+    };
+
+/**
+ * `refused`: there is an item that is not older, or of another incarnation; its version then (null: it has none, or went meanwhile).
+ * Or it is not as `onlyIf` says: then its version may be an older one, or null.
+ */
 export type TablePutResult =
   | { readonly kind: "written" }
   | { readonly kind: "refused"; readonly version: Uint8Array | null };

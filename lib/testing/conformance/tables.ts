@@ -3,6 +3,7 @@ import { checkpointId, generation, taskId } from "../../model/ids.js";
 import { encodeVersion, versionAttribute } from "../../model/versions.js";
 import { type AttributeType, itemBytesMax, type TableItem, type Tables } from "../../ports/tables.js";
 import type { Test, Without } from "./suite.js";
+import { conditionsConformance } from "./tables-conditions.js";
 import { transactionsConformance } from "./tables-transactions.js";
 
 export interface OpenTables {
@@ -13,7 +14,7 @@ export interface OpenTables {
   plant(table: string, item: TableItem): Promise<void>;
 }
 
-type It = (name: string, run: (given: OpenTables) => Promise<void>) => void;
+export type It = (name: string, run: (given: OpenTables) => Promise<void>) => void;
 
 /** What every implementation of Tables must do. */
 export function tablesConformance(
@@ -23,6 +24,7 @@ export function tablesConformance(
 ): void {
   const it: It = (name, run) => test(name, async () => run(await open()));
   conditions(it);
+  conditionsConformance(it);
   values(it);
   if (without["member __proto__"] === undefined) protoMembers(it);
   keys(it);
@@ -31,10 +33,10 @@ export function tablesConformance(
 }
 
 const incarnation = "0a0b0c0d0e0f";
-const version = (epoch: number, seq: number, of = incarnation): Uint8Array =>
+export const version = (epoch: number, seq: number, of = incarnation): Uint8Array =>
   encodeVersion({ incarnation: of, generation: generation(1), epoch: checkpointId(epoch), task: taskId(0, 3), seq });
 
-const airportKey = [{ name: "airport", type: "string" }] as const;
+export const airportKey = [{ name: "airport", type: "string" }] as const;
 const put = (tables: Tables, table: string, item: TableItem, at: Uint8Array) =>
   tables.put({ table, key: ["airport"], item, version: at });
 

@@ -12,6 +12,7 @@ import {
   type Tables,
 } from "../../ports/tables.js";
 import { byteOrder } from "./byte-order.js";
+import { fulfils } from "./comparisons.js";
 import { plus } from "./decimals.js";
 
 export type KeySchema = readonly { readonly name: string; readonly type: AttributeType }[];
@@ -64,7 +65,8 @@ export function memoryTables(): MemoryTables {
         const address = addressOf(put.table, key, keyOf(put));
         const current = items.get(address);
         const version = versionOf(current, put.table);
-        if (!mayReplace(version, put.version)) return { kind: "refused", version: version?.slice() ?? null };
+        if (!mayReplace(version, put.version) || !fulfils(current, put.onlyIf))
+          return { kind: "refused", version: version?.slice() ?? null };
         items.set(address, structuredClone(item));
         return { kind: "written" };
       },
