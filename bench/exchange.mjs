@@ -77,6 +77,7 @@ export function report({ results, recordsPerSecond: rate, interval: between }) {
       `${whole(rate)} records/s, embedded cloud`,
       "median ms",
       "p99 ms",
+      "MiB at most",
       "notes put",
       "lists",
       "news put",
@@ -92,6 +93,7 @@ export function report({ results, recordsPerSecond: rate, interval: between }) {
       return [
         nameOf(parallelism),
         ...[cloud.latencyMs.median, cloud.latencyMs.p99].map((ms) => fixed(ms, ms < 10 ? 1 : 0)),
+        whole(cloud.memoryMb),
         ...[notesPut, noteLists, newsPut, newsLists, framesPut, frameReads].map(perMillion),
         fixed(cloud.dollarsPerMillion, 4),
         fixed(cloud.dollarsPerHour, 4),

@@ -1,12 +1,12 @@
 import { resolve } from "node:path";
-import { CfnOutput, Duration, RemovalPolicy, Token } from "aws-cdk-lib";
+import { CfnOutput, Duration, RemovalPolicy, Stack, Token } from "aws-cdk-lib";
 import type * as ec2 from "aws-cdk-lib/aws-ec2";
 import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
 import { type AlarmOptions, PipelineAlarms } from "./alarms.js";
-import { checkBindings, type TidemarkBindings } from "./bindings.js";
+import { bindingNames, checkBindings, type TidemarkBindings } from "./bindings.js";
 import { PipelineDashboard } from "./dashboard.js";
 import { TidemarkEnvironment } from "./environment.js";
 import { type FunctionNames, functionNames } from "./function-names.js";
@@ -101,16 +101,18 @@ export class TidemarkPipeline extends Construct {
     this.supervisorFunction = functions.supervisor;
     for (const kind of new Set(facts.sinks.map((sink) => sink.kind))) grants[kind]?.(functions.task);
     this.alarms = this.#watch(facts, functions, props);
-    this.#tell(names);
+    this.#tell(names, bindings);
   }
 
   /** What the command needs to work on what was deployed. */
-  #tell(names: FunctionNames): void {
+  #tell(names: FunctionNames, bindings: TidemarkBindings): void {
     const { table, bucket } = this.environment;
     new CfnOutput(this, "CheckpointTable", { value: table.tableName, description: "TIDEMARK_TABLE" });
     new CfnOutput(this, "CheckpointBucket", { value: bucket.bucketName, description: "TIDEMARK_BUCKET" });
     const value = names.supervisorAlias;
     new CfnOutput(this, "Supervisor", { value, description: "TIDEMARK_SUPERVISOR_FUNCTION" });
+    const physical = Stack.of(this).toJsonString(bindingNames(this, bindings));
+    new CfnOutput(this, "Bindings", { value: physical, description: "TIDEMARK_BINDINGS" });
   }
 
   #watch(facts: PlanFacts, functions: PipelineFunctions, props: TidemarkPipelineProps): PipelineAlarms | null {

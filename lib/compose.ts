@@ -61,16 +61,17 @@ export function readEnvironment(variables: Readonly<Record<string, string | unde
     table: get("TIDEMARK_TABLE"),
     bucket: get("TIDEMARK_BUCKET"),
     functions: { task: get("TIDEMARK_TASK_FUNCTION"), supervisor: get("TIDEMARK_SUPERVISOR_FUNCTION") },
-    bindings: parseBindings(variables.TIDEMARK_BINDINGS ?? "{}"),
+    bindings: readBindings(variables),
   };
 }
 
 const bindingsForm = `{"streams":{"logical":"physical"},"tables":{}}`;
 
-function parseBindings(text: string): BindingNames {
+/** Physical names by logical ones, of `TIDEMARK_BINDINGS`; none where it is not set. @throws StreamError `invalid` where it has another form */
+export function readBindings(variables: Readonly<Record<string, string | undefined>>): BindingNames {
   let found: unknown;
   try {
-    found = JSON.parse(text);
+    found = JSON.parse(variables.TIDEMARK_BINDINGS ?? "{}");
   } catch (cause) {
     throw new StreamError("invalid", `TIDEMARK_BINDINGS is not JSON: ${bindingsForm}`, { cause });
   }

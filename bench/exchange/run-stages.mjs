@@ -138,6 +138,8 @@ process.stdout.write(
     seconds: (seen.lastAt - stream.startedAt) / 1_000,
     wholeSeconds: (performance.now() - startedAt) / 1_000,
     cpuMs: (seen.cpuTo.user + seen.cpuTo.system) / 1_000,
+    // Of the whole process at its most: all tasks, their source and their sink.
+    memoryMb: process.resourceUsage().maxRSS / 1_024,
     latencyMs: { median: at(0.5), p99: at(0.99) },
     checkpoints: running.progress.checkpoints,
     exchange,

@@ -1,5 +1,5 @@
 import type { CheckpointStore } from "../checkpoint/store.js";
-import { awsWorld, bindingsOf, type Environment } from "../compose.js";
+import { awsWorld, bindingsOf, type Environment, readBindings } from "../compose.js";
 import { awsError } from "../connectors/aws-errors.js";
 import { type AwsClients, awsClients } from "../connectors/clients.js";
 import { StreamError } from "../model/errors.js";
@@ -33,7 +33,7 @@ export function openTarget(place: Place, config: TidemarkConfig): Target {
     table: config.table ?? process.env.TIDEMARK_TABLE ?? localName(local, "table", "TIDEMARK_TABLE"),
     bucket: config.bucket ?? process.env.TIDEMARK_BUCKET ?? localName(local, "bucket", "TIDEMARK_BUCKET"),
     functions: functionNames(place.pipeline),
-    bindings: config.bindings ?? {},
+    bindings: config.bindings ?? readBindings(process.env),
   };
   const clients = awsClients(local ? { credentials: keysOf(variables) } : {});
   return { environment, bindings: bindingsOf(environment.bindings), clients, local, endpoint: place.endpoint };

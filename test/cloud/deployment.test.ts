@@ -58,7 +58,7 @@ describe.skipIf(kind !== "localstack")("a deployment, on LocalStack alone", () =
 
   async function command(name: string, ...args: readonly string[]): Promise<Record<string, unknown>> {
     const ended = await deployment.tidemark(name, "--json", ...args);
-    expect(ended).toMatchObject({ code: 0 });
+    expect(ended, ended.err).toMatchObject({ code: 0 });
     return JSON.parse(ended.out) as Record<string, unknown>;
   }
   const status = async () => (await command("status")) as unknown as StatusReport;

@@ -45,6 +45,7 @@ describe("the functions", () => {
       TIDEMARK_BUCKET: "<FlightsEnvironmentBucket>",
       TIDEMARK_TASK_FUNCTION: "Test-flight-delays-task",
       TIDEMARK_SUPERVISOR_FUNCTION: "Test-flight-delays-supervisor:live",
+      TIDEMARK_METRICS: "tidemark",
     };
     const { TIDEMARK_BINDINGS = "", ...task } = variablesOf("FlightsFunctionsTask");
     expect(task).toEqual(both);
@@ -182,6 +183,7 @@ describe("outputs", () => {
       TIDEMARK_TABLE: "<FlightsEnvironmentTable>",
       TIDEMARK_BUCKET: "<FlightsEnvironmentBucket>",
       TIDEMARK_SUPERVISOR_FUNCTION: "Test-flight-delays-supervisor:live",
+      TIDEMARK_BINDINGS: variablesOf("FlightsFunctionsTask").TIDEMARK_BINDINGS,
     });
   });
 });

@@ -10,7 +10,15 @@ import { appText } from "./app.js";
 
 const repository = fileURLToPath(new URL("../../..", import.meta.url));
 
-const outputNames = ["Stream", "Words", "Tags", "CheckpointTable", "CheckpointBucket", "Supervisor"] as const;
+const outputNames = [
+  "Stream",
+  "Words",
+  "Tags",
+  "CheckpointTable",
+  "CheckpointBucket",
+  "Supervisor",
+  "Bindings",
+] as const;
 
 /** What the stack says of itself. */
 export type Outputs = Readonly<Record<(typeof outputNames)[number], string>>;
@@ -67,6 +75,7 @@ export function newDeployment(cloud: Cloud): Deployment {
         TIDEMARK_TABLE: outputs.CheckpointTable,
         TIDEMARK_BUCKET: outputs.CheckpointBucket,
         TIDEMARK_SUPERVISOR_FUNCTION: outputs.Supervisor,
+        TIDEMARK_BINDINGS: outputs.Bindings,
       };
       return outputs;
     },
