@@ -10,6 +10,7 @@ import { s3Objects } from "../../connectors/s3-objects.js";
 import { StreamError } from "../../model/errors.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { SinkResources } from "../../pipeline/sink.js";
+import { modeOf, resourcesIn, type SinkModes } from "../../pipeline/sink-modes.js";
 import { isFile } from "../../pipeline/source.js";
 import { systemClock } from "../../ports/clock.js";
 import type { AttributeType } from "../../ports/tables.js";
@@ -19,7 +20,7 @@ import type { Target } from "../environment.js";
 const shardsMade = 2;
 
 /** On a local endpoint: makes the streams, tables and bucket that are missing, and returns their names. */
-export async function makeMissing(target: Target, plan: Plan): Promise<readonly string[]> {
+export async function makeMissing(target: Target, plan: Plan, modes: SinkModes = {}): Promise<readonly string[]> {
   const make = provisioner(target.clients);
   const made: string[] = [];
   const note = async (what: string, making: Promise<boolean>) => {
@@ -32,12 +33,12 @@ export async function makeMissing(target: Target, plan: Plan): Promise<readonly 
     const stream = target.bindings.stream(source.config.stream);
     await note(`stream ${stream}`, make.stream(stream, Math.max(shardsMade, plan.settings.parallelism)));
   }
-  for (const stream of streamsOf(plan).map(target.bindings.stream))
-    await note(`stream ${stream}`, make.stream(stream, Math.max(shardsMade, plan.settings.parallelism)));
-  for (const bucket of bucketsOf(plan))
-    await note(`bucket ${target.bindings.bucket(bucket)}`, make.bucket(target.bindings.bucket(bucket)));
-  for (const { table, key } of tablesOf(plan))
-    await note(`table ${target.bindings.table(table)}`, make.table(target.bindings.table(table), key));
+  for (const { kind, name, key } of sinkTargets(target, plan, modes)) {
+    if (kind === "stream")
+      await note(`stream ${name}`, make.stream(name, Math.max(shardsMade, plan.settings.parallelism)));
+    else if (kind === "bucket") await note(`bucket ${name}`, make.bucket(name));
+    else await note(`table ${name}`, make.table(name, key));
+  }
   return made;
 }
 
@@ -46,12 +47,12 @@ export async function makeMissing(target: Target, plan: Plan): Promise<readonly 
  *
  * @throws StreamError `invalid` naming all streams, tables and the bucket that are absent, or a table with another key
  */
-export async function checkPresent(target: Target, plan: Plan): Promise<void> {
+export async function checkPresent(target: Target, plan: Plan, modes: SinkModes = {}): Promise<void> {
   const absent = [
     ...(await absentStreams(target, plan)),
     ...(await absentRegisters(target)),
     ...(await absentBucket(target)),
-    ...(await absentTables(target, plan)),
+    ...(await absentTables(target, plan, modes)),
   ];
   if (absent.length > 0) {
     const advice = target.local
@@ -62,7 +63,7 @@ export async function checkPresent(target: Target, plan: Plan): Promise<void> {
       `${absent.join(", and ")} in ${target.endpoint ?? "this account and region"}; ${advice}`,
     );
   }
-  await checkSinks(target, plan);
+  await checkSinks(target, plan, modes);
 }
 
 async function absentStreams(target: Target, plan: Plan): Promise<readonly string[]> {
@@ -106,7 +107,7 @@ async function absentBucket(target: Target): Promise<readonly string[]> {
 }
 
 /** Enough to look at a sink's target: nothing is staged. */
-const resourcesOf = (target: Target): SinkResources => ({
+export const resourcesOf = (target: Target): SinkResources => ({
   tables: dynamoTables(target.clients.dynamo),
   streams: kinesisStreams(target.clients.kinesis),
   files: nodeFiles(),
@@ -116,21 +117,22 @@ const resourcesOf = (target: Target): SinkResources => ({
   stage: { task: "look-", session: "look-" },
 });
 
-async function absentTables(target: Target, plan: Plan): Promise<readonly string[]> {
+async function absentTables(target: Target, plan: Plan, modes: SinkModes): Promise<readonly string[]> {
   const tables = dynamoTables(target.clients.dynamo);
   const absent: string[] = [];
-  for (const [name, sink] of plan.sinks) {
-    if (!tableKinds.has(sink.kind)) continue;
-    const { target: table } = sink.open(resourcesOf(target));
-    if ((await tables.describe(table)).kind === "absent") absent.push(`sink "${name}": there is no table "${table}"`);
+  for (const { kind, sink, name } of sinkTargets(target, plan, modes)) {
+    if (kind === "table" && (await tables.describe(name)).kind === "absent")
+      absent.push(`sink "${sink}": there is no table "${name}"`);
   }
   return absent;
 }
 
-async function checkSinks(target: Target, plan: Plan): Promise<void> {
-  const resources = resourcesOf(target);
+/** W2: of a dry run nothing is asked. */
+async function checkSinks(target: Target, plan: Plan, modes: SinkModes): Promise<void> {
   for (const [name, sink] of plan.sinks) {
-    const writer = sink.open(resources);
+    const mode = modeOf(modes, name);
+    if (mode.kind === "dry-run") continue;
+    const writer = sink.open(resourcesIn(mode, resourcesOf(target)));
     try {
       await writer.check();
     } catch (error) {
@@ -142,26 +144,33 @@ async function checkSinks(target: Target, plan: Plan): Promise<void> {
   }
 }
 
-interface SinkTable {
-  readonly table: string;
+/** What a sink writes to that a service makes. */
+export interface SinkTarget {
+  readonly sink: string;
+  readonly kind: "table" | "stream" | "bucket";
+  /** The physical one. */
+  readonly name: string;
+  /** Of a table. */
   readonly key: readonly { readonly name: string; readonly type: AttributeType }[];
 }
 
-const tableKinds: ReadonlySet<string> = new Set(["dynamo-table", "dynamo-counters"]);
+/** In the order of streams, buckets, tables. W2: of a dry run none, of a redirect the other ones. */
+export function sinkTargets(target: Target, plan: Plan, modes: SinkModes): readonly SinkTarget[] {
+  const found = [...plan.sinks].flatMap(([sink, { kind, config }]): readonly SinkTarget[] => {
+    const mode = modeOf(modes, sink);
+    const of = targetKinds.get(kind);
+    if (of === undefined || mode.kind === "dry-run") return [];
+    const { key = [], ...names } = config as unknown as Partial<SinkTarget> & Readonly<Record<string, string>>;
+    const { bind } = resourcesIn(mode, resourcesOf(target));
+    return [{ sink, kind: of, name: bind(of, names[of] ?? ""), key }];
+  });
+  return (["stream", "bucket", "table"] as const).flatMap((kind) => found.filter((one) => one.kind === kind));
+}
 
-const tablesOf = (plan: Plan): readonly SinkTable[] =>
-  [...plan.sinks.values()]
-    .filter((sink) => tableKinds.has(sink.kind))
-    .map((sink) => sink.config as unknown as SinkTable);
-
-/** Logical names: of the streams that sinks write to. */
-const streamsOf = (plan: Plan): readonly string[] =>
-  [...plan.sinks.values()].flatMap(({ kind, config }) =>
-    kind === "kinesis-stream" ? [(config as { readonly stream: string }).stream] : [],
-  );
-
-/** Logical names: of the buckets that sinks write files to. */
-const bucketsOf = (plan: Plan): readonly string[] =>
-  [...plan.sinks.values()].flatMap(({ kind, config }) =>
-    kind === "s3-files" ? [(config as { readonly bucket: string }).bucket] : [],
-  );
+/** By the kinds of sinks; each has the logical name in its config, under that word. */
+const targetKinds: ReadonlyMap<string, SinkTarget["kind"]> = new Map([
+  ["dynamo-table", "table"],
+  ["dynamo-counters", "table"],
+  ["kinesis-stream", "stream"],
+  ["s3-files", "bucket"],
+]);
