@@ -19,7 +19,7 @@ export const functionRuntime = lambda.Runtime.NODEJS_22_X;
 /** An invocation that waits longer than that was replaced long ago; a retry would find the lease taken. */
 const eventAgeMax = Duration.seconds(60);
 
-/** The namespace of the supervisor's metrics. */
+/** The namespace of the metrics of both functions. */
 export const metricNamespace = "tidemark";
 
 export interface FunctionOptions {
@@ -64,7 +64,6 @@ export class PipelineFunctions extends Construct {
     // P4: the supervisor stands for the version of the tasks that was deployed with it. Its own number may be another.
     const supervisor = this.#make("supervisor", {
       TIDEMARK_TASK_VERSION: taskVersion.version,
-      TIDEMARK_METRICS: metricNamespace,
     });
     [this.task, this.supervisor] = [task.made, supervisor.made];
     this.bundleBytes = { task: task.bytes, supervisor: supervisor.bytes };
@@ -95,7 +94,7 @@ export class PipelineFunctions extends Construct {
       handler: "index.handler",
       code: lambda.Code.fromAsset(folder),
       role: this.#makeRole(role, logGroup),
-      environment: { ...variables, ...this.#variables(), ...own },
+      environment: { ...variables, ...this.#variables(), TIDEMARK_METRICS: metricNamespace, ...own },
       memorySize,
       timeout,
       logGroup,

@@ -1,6 +1,6 @@
 import { Duration } from "aws-cdk-lib";
 import * as cloudwatch from "aws-cdk-lib/aws-cloudwatch";
-import type { MeasureName } from "#lib/runtime/measures.js";
+import type { MetricName } from "#lib/runtime/metrics.js";
 import type { TidemarkEnvironment } from "./environment.js";
 import { metricNamespace, type PipelineFunctions } from "./functions.js";
 import type { PlanFacts } from "./plan-facts.js";
@@ -12,11 +12,11 @@ export interface Watched {
   readonly environment: TidemarkEnvironment;
 }
 
-/** A measure of the supervisor, which tells it once a minute. */
+/** A metric that the functions tell: the supervisor once a minute, sessions at each checkpoint. */
 export const measure = (
   { facts, environment }: Watched,
-  metricName: MeasureName,
-  statistic: "Maximum" | "SampleCount",
+  metricName: MetricName,
+  statistic: "Maximum" | "SampleCount" | "Sum",
   period = Duration.minutes(1),
 ): cloudwatch.Metric =>
   new cloudwatch.Metric({

@@ -1,16 +1,20 @@
 /** Handlers for the functions of a pipeline. */
 import { awsWorld, bindingsOf, readEnvironment } from "./compose.js";
+import { awsClients } from "./connectors/clients.js";
+import { meterClients } from "./connectors/meter.js";
 import { asStreamError, keptMessage, StreamError } from "./model/errors.js";
 import type { FailureReport, Invocation, SupervisorCall } from "./model/head.js";
 import { millis } from "./model/ids.js";
 import { libraryVersion } from "./model/library.js";
 import { isPipeline, type Pipeline } from "./pipeline/pipeline.js";
 import type { Plan } from "./pipeline/plan.js";
+import type { Clock } from "./ports/clock.js";
 import type { Deployment } from "./runtime/deployment.js";
-import { embeddedMetrics, type Measures } from "./runtime/measures.js";
+import { type LogContext, lambdaFields, lineOf } from "./runtime/log-lines.js";
 import { runSession } from "./runtime/run-session.js";
 import type { SessionLog } from "./runtime/session-parts.js";
 import { runSupervisor } from "./runtime/supervisor.js";
+import { Usage } from "./runtime/usage.js";
 
 /** What we need of Lambda's context. */
 export interface LambdaContext {
@@ -27,19 +31,15 @@ export type LambdaHandler = (event: unknown, context: LambdaContext) => Promise<
  * @example export const handler = taskHandler(pipeline);
  */
 export function taskHandler(pipeline: Pipeline<unknown, unknown>): LambdaHandler {
-  const deployed = once(() => deploy(pipeline));
-  return async (event, context) => {
-    const deployment = deployed(context.functionVersion);
+  return invoked(pipeline, async (begun, event, context) => {
+    const deployment = { ...begun, functionVersion: context.functionVersion };
     if (isSupervisorCall(event)) return superviseHere(deployment, event, context);
     const execution = { requestId: context.awsRequestId, deadline: deadlineOf(deployment, context) };
-    const outcome = await runSession(
-      deployment,
-      checkInvocation(event, "this function runs a task of a pipeline"),
-      execution,
-    );
-    log({ event: "session", pipeline: deployment.plan.graph.name, outcome });
+    const invocation = checkInvocation(event, "this function runs a task of a pipeline");
+    const outcome = await runSession(deployment, invocation, execution);
+    deployment.log({ event: "session", pipeline: deployment.plan.graph.name, task: invocation.task, outcome });
     return outcome;
-  };
+  });
 }
 
 /**
@@ -48,16 +48,16 @@ export function taskHandler(pipeline: Pipeline<unknown, unknown>): LambdaHandler
  * @example export const handler = supervisorHandler(pipeline);
  */
 export function supervisorHandler(pipeline: Pipeline<unknown, unknown>): LambdaHandler {
-  const deployed = once(() => deploy(pipeline));
-  return async (event, context) => {
+  return invoked(pipeline, async (begun, event, context) => {
     // P4: it stands for the version of the task function that was deployed with it, which may have another number than its own.
-    const deployment = deployed(process.env.TIDEMARK_TASK_VERSION ?? context.functionVersion);
+    const functionVersion = process.env.TIDEMARK_TASK_VERSION ?? context.functionVersion;
+    const deployment = { ...begun, functionVersion };
     const execution = { deadline: deadlineOf(deployment, context) };
     const supervise = async () =>
       runSupervisor(deployment, supervisorCall(deployment.plan.graph.name, event), execution);
-    const head = await supervise().catch(refused);
+    const head = await supervise().catch((error) => refused(deployment, error));
     return { status: head?.status ?? null, generation: head?.generation ?? null, completed: head?.completed ?? null };
-  };
+  });
 }
 
 /** As long as the function of its own would have. */
@@ -74,39 +74,74 @@ async function superviseHere(deployment: Deployment, event: unknown, context: La
     return { status: head?.status ?? null, generation: head?.generation ?? null };
   } catch (error) {
     const { kind, message } = asStreamError(error);
-    log({ event: "refused", kind, message });
+    deployment.log({ event: "refused", kind, message });
     return null;
   }
 }
 
 /** The error that Lambda passes on has no kind: the log has. */
-function refused(error: unknown): never {
+function refused(deployment: Deployment, error: unknown): never {
   const { kind, message } = asStreamError(error);
-  log({ event: "refused", kind, message });
+  deployment.log({ event: "refused", kind, message });
   throw error;
 }
 
-/** Clients are made at the first invocation and kept by a warm environment. */
-function once(make: () => Omit<Deployment, "functionVersion">): (functionVersion: string) => Deployment {
-  let made: Omit<Deployment, "functionVersion"> | null = null;
-  return (functionVersion) => {
-    made ??= make();
-    return { ...made, functionVersion };
+type Begun = Omit<Deployment, "functionVersion">;
+
+/** Clients are made at the first invocation and kept by a warm environment. What an invocation used is told at each ack, and when it ends. */
+function invoked(
+  pipeline: { readonly plan: Plan },
+  act: (begun: Begun, event: unknown, context: LambdaContext) => Promise<unknown>,
+): LambdaHandler {
+  let made: Made | null = null;
+  return async (event, context) => {
+    const isCold = made === null;
+    made ??= make(pipeline);
+    const { deployment, metered, about } = made;
+    const usage = metered === null ? null : new Usage(metered);
+    const fields = lambdaFields(process.env, { requestId: context.awsRequestId, isCold });
+    const log = logOf({ ...about, fields }, deployment.world.clock);
+    const tellUsage = (task?: unknown) => {
+      if (usage !== null) log({ event: "usage", ...(task === undefined ? {} : { task }), ...usage.take() });
+    };
+    const told: SessionLog = (one) => (one.event === "acked" ? tellUsage(one.task) : log(one));
+    try {
+      return await act({ ...deployment, log: told }, event, context);
+    } finally {
+      tellUsage();
+    }
   };
 }
 
-function deploy(pipeline: { readonly plan: Plan }): Omit<Deployment, "functionVersion"> {
+/** What a warm environment keeps. */
+interface Made {
+  readonly deployment: Omit<Begun, "log">;
+  readonly about: Omit<LogContext, "fields">;
+  /** null where no metrics are told. */
+  readonly metered: ConstructorParameters<typeof Usage>[0] | null;
+}
+
+function make(pipeline: { readonly plan: Plan }): Made {
   if (!isPipeline(pipeline))
     throw new StreamError("invalid", "taskHandler and supervisorHandler take what pipeline() returned");
   const environment = readEnvironment(process.env);
+  const clients = awsClients();
+  const world = awsWorld(environment, clients);
+  const memoryBytes = memoryBytesIn(process.env);
+  const { clock } = world;
+  const namespace = process.env.TIDEMARK_METRICS ?? "";
   return {
-    log: logOf({ environment: environment.table, pipeline: pipeline.plan.graph.name }),
-    world: awsWorld(environment),
-    plan: pipeline.plan,
-    bindings: bindingsOf(environment.bindings),
-    library: libraryVersion,
-    memoryBytes: memoryBytesIn(process.env),
-    release: releaseOf(process.env),
+    about: { namespace, environment: environment.table, pipeline: pipeline.plan.graph.name },
+    deployment: {
+      world,
+      plan: pipeline.plan,
+      bindings: bindingsOf(environment.bindings),
+      library: libraryVersion,
+      memoryBytes,
+      release: releaseOf(process.env),
+    },
+    metered:
+      namespace === "" ? null : { clock, counted: meterClients(clients), memoryBytes, architecture: process.arch },
   };
 }
 
@@ -170,18 +205,13 @@ function messageOf(payload: unknown): string {
   return typeof message === "string" ? keptMessage(message) : "the invocation failed";
 }
 
-/** Measures become metrics where `TIDEMARK_METRICS` names their namespace: in lines that hold nothing else, as `console.log` writes none there. */
-function logOf(about: { readonly environment: string; readonly pipeline: string }): SessionLog {
-  const namespace = process.env.TIDEMARK_METRICS ?? "";
-  return (event) => {
-    if (event.event !== "supervised") return log(event);
-    if (namespace === "") return;
-    const line = embeddedMetrics(event.measures as Measures, { ...about, namespace, at: Number(event.at) });
-    process.stdout.write(`${JSON.stringify(line)}\n`);
+/**
+ * Events are lines of JSON, metrics where `TIDEMARK_METRICS` names their namespace. Written as they are: `console.log` puts time and
+ * request before a line, which is no JSON then.
+ */
+const logOf =
+  (context: LogContext, clock: Clock): SessionLog =>
+  (event) => {
+    const line = lineOf(event, context, clock.now());
+    if (line !== null) process.stdout.write(`${JSON.stringify(line)}\n`);
   };
-}
-
-/** Logs are events with fields. */
-function log(event: Readonly<Record<string, unknown>>): void {
-  console.log(JSON.stringify(event));
-}

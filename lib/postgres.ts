@@ -1,5 +1,5 @@
 /** PostgreSQL as a sink. Needs the npm package `pg`. */
-import { databaseName } from "./connectors/postgres/database-names.js";
+import { databaseName, redirectedDatabase, redirectIn } from "./connectors/postgres/database-names.js";
 import { checkedName, tableName } from "./connectors/postgres/names.js";
 import { TableWriter, type TableWriterOptions } from "./connectors/postgres/table-writer.js";
 import type { Json } from "./model/canonical-json.js";
@@ -8,6 +8,7 @@ import { StreamError } from "./model/errors.js";
 import { checkMembers, kindOf, quoted, refuse } from "./pipeline/checks.js";
 import type { Deletion } from "./pipeline/deletion.js";
 import type { Sink, SinkResources } from "./pipeline/sink.js";
+import { redirectedTable } from "./pipeline/sink-modes.js";
 import { writeAheadLog } from "./pipeline/write-ahead-log.js";
 
 interface AnyPostgresOptions {
@@ -64,15 +65,18 @@ export function postgres(options: PostgresAppend | PostgresUpsert<string>): Sink
     kind: "postgres",
     target: { kind: "database", name: database },
     config,
-    open: (resources) => new TableWriter(writer, resources),
+    open: (resources) => {
+      const { database: name, suffix } = redirectIn(resources.target);
+      return new TableWriter(writer(suffix), { ...resources, target: name });
+    },
   });
   if (sink.delivery !== "log") throw new StreamError("bug", "writeAheadLog() makes a log");
   // What is bound is looked at before it can get into a message.
   const bind =
     (resources: SinkResources): SinkResources["bind"] =>
     (kind, logical) =>
-      databaseName(logical, resources.bind(kind, logical));
-  return { ...sink, open: (resources) => sink.open({ ...resources, bind: bind(resources) }) };
+      redirectedDatabase(databaseName(logical, resources.bind(kind, logical)), resources.suffix ?? null);
+  return { ...sink, redirectable: true, open: (resources) => sink.open({ ...resources, bind: bind(resources) }) };
 }
 
 const known = [
@@ -90,7 +94,8 @@ const known = [
 function checked(options: PostgresAppend | PostgresUpsert<string>): {
   readonly database: string;
   readonly config: Json;
-  readonly writer: TableWriterOptions;
+  /** W2: of the table, or of that which a redirect with this suffix names. */
+  readonly writer: (suffix: string | null) => TableWriterOptions;
 } {
   const about = `postgres ${quoted(String(options?.table ?? ""))}`;
   checkMembers(about, options, known);
@@ -103,17 +108,16 @@ function checked(options: PostgresAppend | PostgresUpsert<string>): {
   if (left !== undefined) refuse(`${about}, "columns"`, `has not ${quoted(left)}, which is of the key; add it`);
   if (password !== null) checkSecret(`${about}, "password"`, password);
   const statementMillis = parseDuration(options.statementTimeout ?? "30s", `${about}, "statementTimeout"`);
-  const where = `postgres ${quoted(database)}, table ${quoted(table)}`;
-  return {
-    database,
-    config: { table, mode, key: key ?? [], columns, tokensTable },
-    writer: {
-      use: { where, table: tableName(`${about}, "table"`, table), key, columns },
-      tokens: { where, table: tableName(`${about}, "tokensTable"`, tokensTable), create: creation(about, options) },
-      statementMillis,
-      password,
-    },
+  const tokens = { table: tableName(`${about}, "tokensTable"`, tokensTable), create: creation(about, options) };
+  const writer = (suffix: string | null): TableWriterOptions => {
+    const name = suffix === null ? table : redirectedTable(table, suffix);
+    const where = `postgres ${quoted(database)}, table ${quoted(name)}`;
+    const use = { where, table: tableName(`${about}, "table"`, name), key, columns };
+    return { use, tokens: { where, ...tokens }, statementMillis, password };
   };
+  // At once, so that a name that is none is refused here.
+  writer(null);
+  return { database, config: { table, mode, key: key ?? [], columns, tokensTable }, writer };
 }
 
 function checkedKey(

@@ -18,7 +18,7 @@ import { tryHead } from "./try-head.js";
 
 /** B4, R1: fold, write, move the head, mark. */
 export async function complete(coordinator: Coordinator, facts: Facts, pending: Pending): Promise<void> {
-  const { store, memory } = coordinator;
+  const { store, memory, tell } = coordinator;
   invariant(facts.head !== null && facts.record !== null, "R1: complete without a head");
   const { version, value: head } = facts.head;
   const acks = gatherAcks(facts.record, facts.acks, facts.completed, facts.leases);
@@ -43,6 +43,7 @@ export async function complete(coordinator: Coordinator, facts: Facts, pending: 
   }
   if (pending.savepoint !== null) await writeSavepointMark(store, head.incarnation, ref, pending.savepoint.name);
   if (!(await tryHead(store, version, next))) return;
+  tell({ kind: "completed", at: facts.now, pending, manifest });
   memory.facts.completed = { hash: ref.sha256, manifest };
   await writeMarker(store, head.incarnation, ref);
   memory.markedSha256 = ref.sha256;

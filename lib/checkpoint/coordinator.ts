@@ -2,6 +2,7 @@ import { asStreamError, invariant, keptMessage, type StreamError } from "../mode
 import type { Desired, FailureReport, Head, Progress } from "../model/head.js";
 import { coordinatorTask, type Millis, type Sha256 } from "../model/ids.js";
 import type { Functions } from "../ports/functions.js";
+import { moveHead, type TellCheckpoint } from "./checkpoint-events.js";
 import { complete } from "./completing.js";
 import { type Decider, type Decision, decide, lookAgainAt } from "./decide.js";
 import { emptyCache, type FactCache, type Facts, readFacts } from "./facts.js";
@@ -20,6 +21,7 @@ export interface Coordinator extends OpeningContext {
   readonly functions: Functions;
   readonly decider: Decider;
   readonly memory: CoordinatorMemory;
+  readonly tell: TellCheckpoint;
 }
 
 /** What saves a request; nothing rests on it. */
@@ -96,7 +98,7 @@ async function failCorrupt(coordinator: Coordinator, error: unknown): Promise<ne
   if (head !== null && (head.value.endedAt === null || head.value.status === "suspended")) {
     const now = coordinator.store.clock.now();
     const failure = { ...failureOf(head.value, keptMessage(cause.message), now), kind: cause.kind };
-    await tryHead(coordinator.store, head.version, transitions.fail(head.value, failure, now));
+    await moveHead(coordinator, head, transitions.fail(head.value, failure, now));
   }
   throw cause;
 }
@@ -141,7 +143,7 @@ async function perform(
     case "trigger":
       return tryHead(store, version, transitions.trigger(head, decision.pending));
     case "abort":
-      return tryHead(store, version, transitions.abort(head, facts.now));
+      return moveHead(coordinator, facts.head, transitions.abort(head, facts.now));
     case "settle":
       // R7: no checkpoint follows whose completer would repair a missing marker.
       if (head.completed !== null) await writeMarker(store, head.incarnation, head.completed);
@@ -160,6 +162,6 @@ async function perform(
         facts.leases.get(decision.failure.task ?? coordinatorTask) ?? null,
       );
     case "fail":
-      return tryHead(store, version, transitions.fail(head, decision.failure, facts.now));
+      return moveHead(coordinator, facts.head, transitions.fail(head, decision.failure, facts.now));
   }
 }

@@ -11,6 +11,7 @@ import { gatherAcks, tasksOf } from "./fold.js";
 import { failureOf, openingLimit, sessionLimit } from "./limits.js";
 import { decideRestart } from "./restart.js";
 import { decideSavepoint } from "./savepoints.js";
+import { isReplay } from "./sink-modes.js";
 import { decideTrigger } from "./triggers.js";
 
 /** What is to be done next. Carried out by compare-and-set: any two may try, one wins, the other observes (R3). */
@@ -62,7 +63,8 @@ export function decide(facts: Facts, me: Decider): Decision {
   const head = facts.head.value;
   const request = facts.desired.request;
   if (request !== null && request.id !== facts.record.requestId) {
-    const opened = opening(facts, me, "start", request.kind === "restore" ? request.from : head.completed, null);
+    const reason = isReplay(request) ? "replay" : "start";
+    const opened = opening(facts, me, reason, request.kind === "restore" ? request.from : head.completed, null);
     // P4: code of another version goes on with what runs until the opening, so that one that cannot be fences nothing (R2).
     if (opened.kind === "open") return opened;
   }

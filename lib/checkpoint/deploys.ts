@@ -80,7 +80,7 @@ export function fallbackOf(
   desired: Desired,
   reason: GenerationRecord["reason"],
 ): Code | null {
-  if (head === null || previous === null || reason === "start") return null;
+  if (head === null || previous === null || reason === "start" || reason === "replay") return null;
   const { functionVersion, fingerprint } = previous;
   // Code that has completed nothing is nothing to go back to, but what it would have gone back to.
   const unproven = sameRef(head.completed, previous.origin) ? (previous.fallback ?? null) : null;

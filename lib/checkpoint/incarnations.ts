@@ -4,7 +4,9 @@ import { repeat } from "./repeat.js";
 import { type CheckpointStore, readHead } from "./store.js";
 
 /** The incarnations of a pipeline that left complete checkpoints in the bucket (R7), in the order of their names. */
-export async function* markedIncarnations(store: CheckpointStore): AsyncGenerator<string, void, void> {
+export async function* markedIncarnations(
+  store: Omit<CheckpointStore, "registers">,
+): AsyncGenerator<string, void, void> {
   let last: string | null = null;
   for await (const { key } of store.blobs.list(pipelinePrefix(store.pipeline))) {
     const incarnation = incarnationIn(store.pipeline, key);
@@ -14,7 +16,7 @@ export async function* markedIncarnations(store: CheckpointStore): AsyncGenerato
   }
 }
 
-async function hasMarkers(store: CheckpointStore, incarnation: string): Promise<boolean> {
+async function hasMarkers(store: Omit<CheckpointStore, "registers">, incarnation: string): Promise<boolean> {
   for await (const _ of store.blobs.list(markerPrefix(store.pipeline, incarnation))) return true;
   return false;
 }

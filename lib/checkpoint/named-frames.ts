@@ -10,7 +10,7 @@ const notesAtOnce = 256;
 const lanesAtOnce = 16;
 
 /** Frames from..to of a lane: to the end all that some task still expects. */
-interface Named {
+export interface Named {
   readonly lane: Lane;
   readonly from: number;
   readonly to: number;
@@ -31,7 +31,7 @@ export async function checkFrames(exchange: Exchange, manifest: Manifest, droppe
 }
 
 /** Consumers that are not equally far expect the same frames from another number on: of a lane the lowest counts. */
-function namedFrames(manifest: Manifest, dropped: readonly string[]): readonly Named[] {
+export function namedFrames(manifest: Manifest, dropped: readonly string[]): readonly Named[] {
   const lanes = new Map<string, Named>();
   for (const range of closedRanges(manifest)) {
     if (dropped.includes(range.edge)) continue;

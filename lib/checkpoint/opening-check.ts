@@ -2,6 +2,7 @@ import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
 import { asStreamError } from "../model/errors.js";
 import type { Head } from "../model/head.js";
 import type { Plan } from "../pipeline/plan.js";
+import { filesOf, type KnownState, keyTypesIn, knownStates } from "../state/known-state.js";
 import { storedExchange } from "./exchange.js";
 import { checkRestorable } from "./history.js";
 import { closedRanges } from "./inherit.js";
@@ -71,15 +72,36 @@ function operatorsOf(manifest: Manifest): readonly string[] {
   return [...new Set([...stored, ...closedRanges(manifest).map(({ edge }) => edge)])];
 }
 
+function noteOnState({ operator, stateVersion }: KnownState, manifest: Manifest): readonly string[] {
+  const refs = manifest.tasks.map(({ snapshot }) => snapshot);
+  const slices = refs.flatMap(filesOf).flatMap(({ slices: all }) => all.filter((slice) => slice.operator === operator));
+  const [first] = slices;
+  if (first === undefined) return [`operator "${operator}" has no state in the checkpoint: it starts empty`];
+  const oldest = Math.min(...slices.map((slice) => slice.stateVersion));
+  const types = keyTypesIn(refs, operator);
+  return [
+    ...(oldest < stateVersion
+      ? [`the state of operator "${operator}" is migrated from version ${oldest} to ${stateVersion}`]
+      : []),
+    ...(types === null
+      ? []
+      : [
+          `the state of operator "${operator}" is by keys of type ${types.join(" or ")}: that keyBy still gives such keys is known with the first record`,
+        ]),
+  ];
+}
+
 function notesOn(plan: Plan, manifest: Manifest, dropped: readonly string[]): readonly string[] {
   const known = Object.keys(manifest.shards);
   const wanted = [...plan.sources.keys()];
   const gone = known.filter((name) => !wanted.includes(name));
   const fresh = wanted.filter((name) => !known.includes(name));
   const left = operatorsOf(manifest).filter((operator) => dropped.includes(operator));
+  const states = knownStates(plan).filter(({ operator }) => !dropped.includes(operator));
   return [
     ...gone.map((name) => `the source "${name}" of the checkpoint is not in the plan: nobody reads it on`),
     ...fresh.map((name) => `the source "${name}" is not in the checkpoint: it is read from its start`),
     ...left.map((operator) => `the state of operator "${operator}" is dropped`),
+    ...states.flatMap((state) => noteOnState(state, manifest)),
   ];
 }

@@ -1,6 +1,7 @@
 import { asStreamError, invariant, keptMessage } from "../model/errors.js";
 import { type Code, type Failure, type GenerationRecord, type Head, rejectedKind } from "../model/head.js";
 import type { TaskId } from "../model/ids.js";
+import { moveHead } from "./checkpoint-events.js";
 import type { Coordinator } from "./coordinator.js";
 import type { Decision } from "./decide.js";
 import { isDeployed } from "./deploys.js";
@@ -31,7 +32,7 @@ export async function open(coordinator: Coordinator, facts: Facts, decision: Ope
   const { reason, origin, failure } = decision;
   const at = { generationRecord, reason, origin, now: facts.now, failure };
   const next = head === null ? transitions.createHead(incarnation, at) : transitions.openGeneration(head, at);
-  await tryHead(store, facts.head?.version ?? null, next);
+  await moveHead(coordinator, facts.head, next);
   const after = await readFacts(store, coordinator.memory.facts, []);
   // The item says whether our opening stands; invoking twice does no harm (R4), not at all costs ten seconds.
   if (after.head?.value.generationRecord !== generationRecord || after.record === null) return;
@@ -48,7 +49,7 @@ async function cannotOpen(
 ): Promise<null> {
   const cause = asStreamError(error);
   if (facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
-  if (reason === "start") {
+  if (reason === "start" || reason === "replay") {
     coordinator.memory.refused = { requestId: facts.desired?.request?.id ?? "", error: cause };
     return null;
   }
@@ -63,7 +64,7 @@ async function cannotOpen(
   }
   const message = failure === null ? cause.message : `${cause.message} (after: ${failure.message})`;
   const why = { ...(failure ?? failureOf(head, message, facts.now)), kind: cause.kind, message };
-  await tryHead(coordinator.store, version, transitions.fail(head, why, facts.now));
+  await moveHead(coordinator, facts.head, transitions.fail(head, why, facts.now));
   return null;
 }
 

@@ -4,11 +4,11 @@ import type { Desired, GenerationRecord, Head, ReadTimes } from "../model/head.j
 import { generation, type Millis, millis } from "../model/ids.js";
 import type { ShardTable, SourceTable } from "../model/shards.js";
 import { openShards, sparedBy } from "../pipeline/partitioned.js";
-import { hasState, type Plan } from "../pipeline/plan.js";
+import type { Plan } from "../pipeline/plan.js";
 import type { Source } from "../pipeline/source.js";
 import { cutStages } from "../pipeline/stages.js";
 import type { Log } from "../ports/log.js";
-import { checkOperators } from "../state/snapshot-reader.js";
+import { checkOperators, knownStates } from "../state/known-state.js";
 import { deploymentOf, fallbackOf } from "./deploys.js";
 import { storedExchange } from "./exchange.js";
 import { checkRestorable } from "./history.js";
@@ -19,6 +19,7 @@ import { checkPrepared } from "./prepared.js";
 import { repeat } from "./repeat.js";
 import { readFurther } from "./retention.js";
 import { firstTable } from "./shard-table.js";
+import { modesAfter } from "./sink-modes.js";
 import { type CheckpointStore, readManifest } from "./store.js";
 import { checkSameStream, describeStream, lossAfterEnd, lossAtPositions, type SourceStream } from "./streams.js";
 import { sameRef } from "./transitions.js";
@@ -55,7 +56,7 @@ const openShardsOf = ({ sources }: Plan, shards: ShardTable): number =>
  * The record of the next generation. What is wrong with the restore is found here, before the opening, so that it fences nothing.
  *
  * @throws StreamError `invalid`: state of an unknown operator (P2), frames on the way to one (E4), output for an unknown sink (C2), a stream that is absent or was made anew, a position
- *   past its retention (P1), a checkpoint that is no longer kept (G3), a head that was lost (R7); `corrupt`: P3, frames that are gone (P1)
+ *   past its retention (P1), a checkpoint that is no longer kept (G3), a head that was lost (R7), a sink that does not allow its mode (W2); `corrupt`: P3, frames that are gone (P1)
  */
 export async function prepareRecord(
   context: OpeningContext,
@@ -70,6 +71,7 @@ export async function prepareRecord(
 ): Promise<GenerationRecord> {
   const { plan, store } = context;
   const { origin, incarnation } = opening;
+  const sinks = modesAfter(plan, previous, desired);
   if (head === null) await checkNeverRan(store);
   if (head !== null && origin !== null) await checkRestorable(store, head, origin);
   const manifest = origin === null ? null : await readManifest(store, incarnation, origin);
@@ -99,15 +101,14 @@ export async function prepareRecord(
     shards,
     readTo,
     dropped,
-    sinks: desired.request?.sinks ?? previous?.sinks ?? {},
+    sinks,
+    ...(previous?.forkOf === undefined ? {} : { forkOf: previous.forkOf }),
   };
 }
 
 /** P2: by the index of the snapshots, and by the names of edges, which are those of operators (E4), before anything is fenced. */
 export function checkState(plan: Plan, manifest: Manifest, dropped: readonly string[]): void {
-  const operators = plan.graph.nodes
-    .filter(hasState)
-    .map((node) => ({ operator: node.name, stateVersion: node.version }));
+  const operators = knownStates(plan);
   try {
     for (const ack of manifest.tasks) checkOperators(operators, ack.snapshot, dropped);
     checkEdges(

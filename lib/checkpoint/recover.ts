@@ -51,7 +51,7 @@ export async function planRecovery(store: CheckpointStore, options: RecoverOptio
   const incarnation = await chooseIncarnation(store, options.incarnation);
   const bucket = await readBucket(store, incarnation);
   const last = chooseCheckpoint(store, bucket, options.checkpoint);
-  const tips = [last.ref, ...tipsBeside(bucket.trusted, last.ref)];
+  const tips = [last.ref, ...tipsBeside(inLine(bucket.trusted), last.ref)];
   const floor = unbrokenFrom(bucket.trusted, tips);
   const left = tips.slice(1).filter((tip) => tip.checkpointId >= floor);
   const record = await recordFor(store, incarnation, bucket.records, { options, last, newest: bucket.generation });
@@ -156,7 +156,7 @@ function chooseCheckpoint(store: CheckpointStore, bucket: Bucket, wanted: number
       `checkpoint ${wanted} of pipeline "${store.pipeline}" cannot be gone on from; these can: ${ids}`,
     );
   }
-  const [newest] = bucket.trusted;
+  const [newest] = inLine(bucket.trusted);
   const [damaged] = bucket.distrusted;
   if (newest !== undefined && (damaged === undefined || damaged.checkpointId < newest.ref.checkpointId)) return newest;
   const name = `the newest complete checkpoint of pipeline "${store.pipeline}"`;
@@ -169,6 +169,13 @@ function chooseCheckpoint(store: CheckpointStore, bucket: Bucket, wanted: number
     "corrupt",
     `${name} is not whole: ${damaged?.why}. Bring back what is missing from a backup; or go on from an older one with --checkpoint (whole are: ${ids}): results written after it are then made again`,
   );
+}
+
+/** A savepoint that a person wrote is of no line before somebody has started from it; where there is nothing else it is the beginning. */
+function inLine(trusted: readonly Found[]): readonly Found[] {
+  const followed = new Set(trusted.map(({ manifest }) => manifest.previous?.sha256 ?? ""));
+  const found = trusted.filter(({ ref, manifest }) => manifest.written === undefined || followed.has(ref.sha256));
+  return found.length === 0 ? trusted : found;
 }
 
 /** R7: tips of other branches. */
@@ -238,6 +245,7 @@ async function recordFor(
     readTo: sameOrigin ? (before?.readTo ?? null) : null,
     dropped: sameOrigin ? (before?.dropped ?? []) : [],
     sinks: before?.sinks ?? {},
+    ...(before?.forkOf === undefined ? {} : { forkOf: before.forkOf }),
   };
 }
 

@@ -1,14 +1,13 @@
 import type { CheckpointRef, Manifest } from "../model/checkpoints.js";
 import { asStreamError, StreamError } from "../model/errors.js";
 import { type CheckpointId, checkpointId, type Generation, generation, type Sha256 } from "../model/ids.js";
-import { sha256 } from "../model/sha256.js";
-import { decodeDocument } from "./documents.js";
 import { storedKeysIn } from "./garbage.js";
 import { readList } from "./inventory.js";
+import { readCopy, readMarker } from "./marked.js";
 import { countOf, framesOf, readNotes } from "./named-notes.js";
 import * as names from "./names.js";
 import { repeat } from "./repeat.js";
-import { type CheckpointStore, decodeManifest } from "./store.js";
+import type { CheckpointStore } from "./store.js";
 
 /**
  * A checkpoint that the bucket alone proves: marked, its manifest has its hash, and all that it refers to is there (R7). One that leaves
@@ -37,10 +36,6 @@ export interface Bucket {
   /** The highest that any name has. */
   readonly generation: Generation;
   readonly checkpointId: CheckpointId;
-}
-
-interface Marker extends CheckpointRef {
-  readonly format: 1;
 }
 
 export async function readBucket(store: CheckpointStore, incarnation: string): Promise<Bucket> {
@@ -132,31 +127,6 @@ async function checkFrames(store: CheckpointStore, manifest: Manifest, keys: Rea
 
 const inFlight = (incarnation: string, frames: number): string =>
   `${frames} ${frames === 1 ? "frame was" : "frames were"} on the way between its tasks, and the notes that say what they hold were in the table alone (items "note/${incarnation}/…")`;
-
-async function readMarker(store: CheckpointStore, incarnation: string, id: CheckpointId): Promise<CheckpointRef> {
-  const key = names.markerKey(store.pipeline, incarnation, id);
-  const bytes = await repeat(store.clock, () => store.blobs.get(key));
-  if (bytes === null) throw new StreamError("corrupt", `its marker ${key} is gone`);
-  const text = Buffer.from(bytes).toString("utf8");
-  const marker = decodeDocument<Marker>(text, key, ["generation", "checkpointId", "sha256"]);
-  if (marker.checkpointId !== id) throw new StreamError("corrupt", `its marker ${key} names ${marker.checkpointId}`);
-  return { generation: marker.generation, checkpointId: marker.checkpointId, sha256: marker.sha256 };
-}
-
-async function readCopy(store: CheckpointStore, incarnation: string, ref: CheckpointRef): Promise<Manifest> {
-  const key = names.manifestKey(store.pipeline, incarnation, ref);
-  const bytes = await repeat(store.clock, () => store.blobs.get(key));
-  if (bytes === null) throw new StreamError("corrupt", `its manifest ${key} is gone`);
-  const text = Buffer.from(bytes).toString("utf8");
-  if (sha256(text) !== ref.sha256)
-    throw new StreamError("corrupt", `its manifest ${key} has SHA-256 ${sha256(text)}, not ${ref.sha256}`);
-  const manifest = decodeManifest(text, key);
-  if (manifest.pipeline === store.pipeline && manifest.incarnation === incarnation) return manifest;
-  throw new StreamError(
-    "corrupt",
-    `its manifest ${key} is of pipeline "${manifest.pipeline}", ${manifest.incarnation}`,
-  );
-}
 
 async function referencesOf(store: CheckpointStore, manifest: Manifest): Promise<readonly string[]> {
   const keys = storedKeysIn(manifest);

@@ -2,6 +2,7 @@ import type { CheckpointRef } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import { type Code, type Desired, type Failure, type Head, rejectedKind } from "../model/head.js";
 import type { Sha256 } from "../model/ids.js";
+import type { SinkModes } from "../pipeline/sink-modes.js";
 import { removeSavepointMarks } from "./savepoint-marks.js";
 import { isAnswered } from "./savepoints.js";
 import { type CheckpointStore, readDesired, readHead, swapDesired } from "./store.js";
@@ -15,14 +16,21 @@ const attemptsMax = 10;
  *
  * @param id of the request, drawn by the caller: the generation that fulfils it names it
  */
-export function wishRunning(
+export const wishRunning = (
   store: CheckpointStore,
   code: { readonly functionVersion: string; readonly fingerprint: Sha256 },
   id: string,
+): Promise<Desired> => wishRunningFrom(store, code, { id, from: null, dropped: [] });
+
+/** As {@link wishRunning}, from a checkpoint. The request may be one that somebody made before, and nobody has carried out. */
+export function wishRunningFrom(
+  store: CheckpointStore,
+  code: { readonly functionVersion: string; readonly fingerprint: Sha256 },
+  start: Start,
 ): Promise<Desired> {
   return changeDesired(store, (before) => {
     // Ours, of which no answer came. Made again after a stop it would be running by wish alone: its generation has been (R5).
-    if (before?.request?.id === id) return before;
+    if (before?.request?.id === start.id && before.code.functionVersion === code.functionVersion) return before;
     return {
       format: 1,
       state: "running",
@@ -30,7 +38,7 @@ export function wishRunning(
       deployedAt: null,
       rejected: before?.rejected ?? [],
       rejection: before?.rejection ?? null,
-      request: { id, kind: "restart", from: null, sinks: {}, dropped: [] },
+      request: requestOf(start),
       savepoint: before?.savepoint ?? null,
     };
   });
@@ -89,14 +97,29 @@ export interface Start {
   readonly from: CheckpointRef | null;
   /** P2: operators whose state stays out. */
   readonly dropped: readonly string[];
+  /** W2: a checkpoint that is older than the last is replayed from where they are given: they say what becomes of output. */
+  readonly sinks?: SinkModes;
+  /** P4: of a deployment that was before, where it is to run instead of what is deployed. */
+  readonly code?: Code;
 }
 
+const requestOf = ({ id, from, dropped, sinks = {} }: Start): NonNullable<Desired["request"]> => ({
+  id,
+  kind: from === null ? "restart" : "restore",
+  from,
+  sinks,
+  dropped,
+});
+
 /** A person starts what was deployed, or starts it again, from a checkpoint or savepoint. Null: no code was ever deployed. */
-export function wishStarted(store: CheckpointStore, { id, from, dropped }: Start): Promise<Desired | null> {
+export function wishStarted(store: CheckpointStore, start: Start): Promise<Desired | null> {
+  const deployedAt = store.clock.now();
   return changeDesired(store, (before) => {
-    if (before === null || before.request?.id === id) return before;
-    const kind = from === null ? "restart" : "restore";
-    return { ...before, state: "running", request: { id, kind, from, sinks: {}, dropped } };
+    if (before === null || before.request?.id === start.id) return before;
+    // The number stays, so that the supervisor that has it does not ask for its own code again.
+    const { deployment } = before.code;
+    const code = start.code === undefined ? {} : { code: { ...start.code, deployment }, deployedAt };
+    return { ...before, ...code, state: "running", request: requestOf(start) };
   });
 }
 

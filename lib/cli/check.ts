@@ -12,7 +12,7 @@ import { storeOptions } from "./status-waiting.js";
 interface Flags extends StoreFlags {
   readonly json: boolean;
   readonly against: string;
-  readonly drop: readonly string[];
+  readonly allowDropped: readonly string[];
 }
 
 export function checkCommand(): Command {
@@ -20,7 +20,7 @@ export function checkCommand(): Command {
     .description("say whether this code can go on from a checkpoint, before it is deployed")
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
     .option("--against <checkpoint>", "the id of a checkpoint, or the name of a savepoint", "latest")
-    .option("--drop <operator>", "as if its state were left out; may be repeated", gather, []);
+    .option("--allow-dropped <operator>", "as if its state were left out; may be repeated", gather, []);
   return storeOptions(command)
     .option("--json", "print one JSON object", false)
     .addHelpText("after", notes)
@@ -41,7 +41,7 @@ expects it cannot know: give the operator another version where they have not.
 
 Examples:
   tidemark check flights.ts
-  tidemark check flights.ts --against before-2026-06 --drop counts
+  tidemark check flights.ts --against before-2026-06 --allow-dropped counts
 
 Members with --json: pipeline, checkpoint, restorable, problems, notes.`;
 
@@ -59,13 +59,13 @@ export function contextOf({ store, plan, target }: OpenedStore): OpeningContext 
   return { store, log, plan, library: libraryVersion, bindStream: target.bindings.stream };
 }
 
-async function run(opened: OpenedStore, { against, drop }: Flags): Promise<Checked> {
+async function run(opened: OpenedStore, { against, allowDropped }: Flags): Promise<Checked> {
   const head = await headOf(opened);
   const { pipeline } = opened.store;
   if (head.completed === null)
     throw new StreamError("invalid", `pipeline "${pipeline}" has no complete checkpoint yet: any code may start it`);
   const origin = await findNamed(opened, head, against);
-  const { problems, notes } = await checkRestore(contextOf(opened), head, origin, drop);
+  const { problems, notes } = await checkRestore(contextOf(opened), head, origin, allowDropped);
   return { pipeline, checkpoint: origin.checkpointId, restorable: problems.length === 0, problems, notes };
 }
 

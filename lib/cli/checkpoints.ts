@@ -9,10 +9,11 @@ import { formatMillis } from "../model/duration.js";
 import { StreamError } from "../model/errors.js";
 import type { Head } from "../model/head.js";
 import type { Plan } from "../pipeline/plan.js";
-import { readConfig } from "./config.js";
+import { readConfig, type TidemarkConfig } from "./config.js";
 import { hasData, openCloud } from "./embedded-cloud.js";
 import { openTarget, storeOf, type Target } from "./environment.js";
 import { loadPipeline } from "./load-pipeline.js";
+import { textTable } from "./text-table.js";
 
 interface Flags extends StoreFlags {
   readonly json: boolean;
@@ -88,6 +89,8 @@ export interface OpenedStore {
   readonly target: Target;
   /** For messages. */
   readonly where: string;
+  /** The embedded cloud is the command's own: nothing else runs on it. */
+  readonly isAlone: boolean;
 }
 
 /**
@@ -101,18 +104,38 @@ export async function withStore<T>(
   act: (opened: OpenedStore) => Promise<T>,
 ): Promise<T> {
   const { plan, root } = await loadPipeline(file);
-  const { name } = plan.graph;
-  const config = await readConfig(root);
+  const place = { pipeline: plan.graph.name, root, config: await readConfig(root), ifNew: "refuse" } as const;
+  return withTarget(place, flags, (opened) => act({ plan, ...opened }));
+}
+
+/** A pipeline by its name, in the environment of a project. */
+export interface StorePlace {
+  readonly pipeline: string;
+  readonly root: string;
+  readonly config: TidemarkConfig;
+  /** "make": the embedded cloud may have no data yet. */
+  readonly ifNew: "refuse" | "make";
+}
+
+/** As {@link withStore}, of a pipeline of which the name is enough. */
+export async function withTarget<T>(
+  { pipeline, root, config, ifNew }: StorePlace,
+  flags: StoreFlags,
+  act: (opened: Omit<OpenedStore, "plan">) => Promise<T>,
+): Promise<T> {
   const data = flags.data ?? join(root, ".tidemark", "cloud");
-  if ((process.env.AWS_ENDPOINT_URL ?? "") === "" && !flags.aws && !hasData(data))
-    throw neverRan(name, `the embedded cloud has no data in ${data}`);
+  const isEmbedded = (process.env.AWS_ENDPOINT_URL ?? "") === "" && !flags.aws;
+  if (isEmbedded && ifNew === "refuse" && !hasData(data))
+    throw neverRan(pipeline, `the embedded cloud has no data in ${data}`);
   const cloud = await openCloud({ data: flags.data ?? null, port: null, aws: flags.aws }, data);
   try {
-    const target = openTarget({ pipeline: name, endpoint: cloud.endpoint, aws: flags.aws }, config);
+    const target = openTarget({ pipeline, endpoint: cloud.endpoint, aws: flags.aws }, config);
     const where = `${target.endpoint ?? "this account and region"}, table "${target.environment.table}"`;
-    return await act({ plan, store: storeOf(name, target), target, where });
+    return await act({ store: storeOf(pipeline, target), target, where, isAlone: cloud.own !== null });
   } finally {
     await cloud.own?.stop();
+    // What follows in this process opens one of its own again.
+    if (cloud.own !== null) delete process.env.AWS_ENDPOINT_URL;
   }
 }
 
@@ -146,14 +169,7 @@ export function checkpointTable(checkpoints: readonly CheckpointSummary[]): stri
     checkpoint.records.toLocaleString("en-US"),
     checkpoint.positions.map((position) => `${position.source}/${position.shard}@${shortened(position.at)}`).join(" "),
   ]);
-  const all = [columns as readonly string[], ...rows];
-  const widths = columns.map((_, column) => Math.max(...all.map((row) => (row[column] ?? "").length)));
-  const line = (row: readonly string[]) =>
-    row
-      .map((cell, column) => cell.padEnd(widths[column] ?? 0))
-      .join("  ")
-      .trimEnd();
-  return `${all.map(line).join("\n")}\n`;
+  return textTable(columns, rows);
 }
 
 /** Sequence numbers have 56 digits: the last ones tell them apart. */

@@ -23,9 +23,10 @@ export interface LoadedPipeline {
  * Bundles the user's own files with esbuild (packages stay external) into `.tidemark/build/` of their project, and imports that.
  * Types are the user's `tsc`'s business.
  *
+ * @param as the name that it runs under: a fork's; null: its own
  * @throws StreamError `invalid`: no such file; it does not compile (with file and line); it throws; it exports no pipeline
  */
-export async function loadPipeline(file: string): Promise<LoadedPipeline> {
+export async function loadPipeline(file: string, as: string | null = null): Promise<LoadedPipeline> {
   const path = resolve(file);
   if (!existsSync(path))
     throw new StreamError(
@@ -36,7 +37,9 @@ export async function loadPipeline(file: string): Promise<LoadedPipeline> {
   const entry = `
     import * as user from ${JSON.stringify(path)};
     import { supervisorHandler, taskHandler } from "tidemark/lambda";
-    const { default: pipeline } = { default: undefined, ...user };
+    ${as === null ? "const named = (pipeline) => pipeline;" : renaming(as)}
+    const { default: exported } = { default: undefined, ...user };
+    const pipeline = named(exported);
     const once = (make) => { let made; return (event, context) => (made ??= make(pipeline))(event, context); };
     export default pipeline;
     export const task = once(taskHandler);
@@ -52,6 +55,11 @@ export async function loadPipeline(file: string): Promise<LoadedPipeline> {
   }
   return { plan: pipeline.plan, bundle, version: sha256(`${libraryVersion}\n${text}`).slice(0, 16), root };
 }
+
+/** What is no pipeline is told by who looks at it. */
+const renaming = (name: string): string => `
+    import { renamed } from "tidemark/renamed";
+    const named = (pipeline) => (pipeline?.plan === undefined ? pipeline : renamed(pipeline, ${JSON.stringify(name)}));`;
 
 /** Imports a TypeScript module of the user's that is no pipeline, such as their configuration. */
 export async function loadModule(path: string): Promise<Readonly<Record<string, unknown>>> {
@@ -131,8 +139,10 @@ const ownLibrary = {
       tidemark: "../index.js",
       "tidemark/lambda": "../lambda.js",
       "tidemark/postgres": "../postgres.js",
+      // Of this command alone: no user can import it.
+      "tidemark/renamed": "../pipeline/renamed.js",
     };
-    build.onResolve({ filter: /^tidemark(\/lambda|\/postgres)?$/ }, ({ path }) => ({
+    build.onResolve({ filter: /^tidemark(\/lambda|\/postgres|\/renamed)?$/ }, ({ path }) => ({
       path: pathToFileURL(fileURLToPath(new URL(places[path] ?? "", import.meta.url))).href,
       external: true,
     }));

@@ -6,13 +6,21 @@ import { checkpointsCommand } from "./checkpoints.js";
 import { cloudCommand } from "./cloud.js";
 import { deleteCommand } from "./delete.js";
 import { devCommand } from "./dev/command.js";
+import { diffCommand } from "./diff.js";
+import { doctorCommand } from "./doctor/command.js";
 import { exitCodes, usageExitCode } from "./exit-codes.js";
+import { explainCommand } from "./explain.js";
 import { commandFailure } from "./failures.js";
+import { forkCommand } from "./fork/command.js";
+import { initCommand } from "./init/command.js";
+import { logsCommand } from "./logs/command.js";
 import { planCommand } from "./plan.js";
 import { quarantineCommand } from "./quarantine.js";
 import { recoverCommand } from "./recover.js";
+import { replayCommand } from "./replay/command.js";
 import { savepointCommand } from "./savepoint.js";
 import { startCommand } from "./start.js";
+import { stateCommand } from "./state.js";
 import { statusCommand } from "./status.js";
 import { stopCommand } from "./stop.js";
 import { verifyCommand } from "./verify.js";
@@ -20,17 +28,27 @@ import { verifyCommand } from "./verify.js";
 const program = new Command("tidemark")
   .description("Exactly-once stream processing on cloud functions, with no cluster to run.")
   .version(libraryVersion)
+  // Options belong to the command that they follow: commands below a command have some of the same names.
+  .enablePositionalOptions()
+  .addCommand(initCommand())
+  .addCommand(doctorCommand())
   .addCommand(devCommand())
   .addCommand(cloudCommand())
   .addCommand(planCommand())
+  .addCommand(logsCommand())
   .addCommand(checkpointsCommand())
   .addCommand(verifyCommand())
   .addCommand(statusCommand())
   .addCommand(savepointCommand())
   .addCommand(stopCommand())
   .addCommand(startCommand())
+  .addCommand(replayCommand())
+  .addCommand(forkCommand())
   .addCommand(deleteCommand())
   .addCommand(checkCommand())
+  .addCommand(stateCommand())
+  .addCommand(diffCommand())
+  .addCommand(explainCommand())
   .addCommand(quarantineCommand())
   .addCommand(recoverCommand())
   .addHelpText(
@@ -43,7 +61,7 @@ another start has taken over; 4 stored bytes are corrupt; 70 a bug of tidemark; 
   );
 
 async function main(): Promise<number> {
-  for (const command of [program, ...program.commands]) {
+  for (const command of [program, ...program.commands, ...program.commands.flatMap(({ commands }) => commands)]) {
     command.exitOverride();
     command.showHelpAfterError("(add --help for what there is)");
   }

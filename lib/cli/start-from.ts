@@ -30,7 +30,8 @@ export const savepointsOf = (head: Head): string => `savepoints: ${listed(head.s
 
 const shownMax = 20;
 
-function listed(names: readonly string[]): string {
+/** For messages: a long list is cut. */
+export function listed(names: readonly string[]): string {
   if (names.length === 0) return "none";
   return names.length <= shownMax ? names.join(", ") : `${names.slice(0, shownMax).join(", ")} … ${names.at(-1)}`;
 }

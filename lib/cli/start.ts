@@ -1,19 +1,18 @@
 import { Command } from "commander";
-import { listCheckpoints } from "../checkpoint/history.js";
-import { checkRestore } from "../checkpoint/opening-check.js";
 import { readDesired, readGenerationRecord } from "../checkpoint/store.js";
 import { wishStarted } from "../checkpoint/wishes.js";
-import type { CheckpointRef } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import type { Head } from "../model/head.js";
 import { contextOf } from "./check.js";
 import { headOf, type OpenedStore, withStore } from "./checkpoints.js";
+import { checkPossible } from "./replay/possible.js";
+import { modesOfStart } from "./start-again.js";
 import { findNamed } from "./start-from.js";
 import { type AskingFlags, askingOptions, callSupervisor, drawId, waitFor } from "./status-waiting.js";
 
 interface Flags extends AskingFlags {
   readonly from?: string;
-  readonly drop: readonly string[];
+  readonly allowDropped: readonly string[];
 }
 
 export function startCommand(): Command {
@@ -21,7 +20,7 @@ export function startCommand(): Command {
     .description("start a pipeline that is deployed, from its last checkpoint or another one")
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
     .option("--from <checkpoint>", "the id of a checkpoint, or the name of a savepoint (default: the last checkpoint)")
-    .option("--drop <operator>", "leave out the state of an operator; may be repeated", gather, []);
+    .option("--allow-dropped <operator>", "leave out the state of an operator; may be repeated", gather, []);
   return askingOptions(command)
     .addHelpText("after", notes)
     .action(async (file: string, flags: Flags) => {
@@ -34,13 +33,14 @@ const gather = (text: string, before: readonly string[]): readonly string[] => [
 
 const notes = `
 The code that was deployed last goes on; with --from what runs is fenced, and goes back to the checkpoint: input after it is read
-again, and output is written again. It is checked before, and refused where it cannot be restored. Without --from a pipeline that
+again, and tables are overwritten. It is checked before, and refused where it cannot be restored, or where not all sinks are tables:
+then "tidemark replay" says what becomes of their output. Without --from a pipeline that
 runs is left alone, and that is no failure.
 
 Examples:
   tidemark start flights.ts
   tidemark start flights.ts --from before-2026-06
-  tidemark start flights.ts --from 42 --drop counts
+  tidemark start flights.ts --from 42 --allow-dropped counts
 
 Members with --json: pipeline, status, generation, checkpoint (that it goes on from, or null), changed (false: it runs already, or
 --dry-run), notes.`;
@@ -68,31 +68,26 @@ async function run(opened: OpenedStore, flags: Flags): Promise<Started> {
     notes,
   });
   const wanted = (await readDesired(store))?.value.state;
-  if (from === null && head.status === "running" && wanted === "running" && flags.drop.length === 0)
+  if (from === null && head.status === "running" && wanted === "running" && flags.allowDropped.length === 0)
     return found(false, head, ["it runs already"]);
-  const notes = origin === null ? [] : await checkOrigin(opened, head, origin, flags.drop);
+  const notes = origin === null ? [] : await checkPossible(contextOf(opened), head, origin, flags.allowDropped);
+  const sinks = await modesOfStart(opened, head, from);
   if (flags.dryRun) return found(false, head, [...notes, "nothing was changed"]);
   const id = drawId();
-  if ((await wishStarted(store, { id, from, dropped: flags.drop })) === null)
+  if ((await wishStarted(store, { id, from, dropped: flags.allowDropped, sinks })) === null)
     throw new StreamError("invalid", `no code of pipeline "${store.pipeline}" was ever deployed or run; do that first`);
   await callSupervisor(opened);
-  return found(true, await awaitStart(opened, id, flags.timeout), notes);
+  return found(true, await awaitStart(opened, id, { what: "the start", timeout: flags.timeout }), notes);
 }
 
-/** G3, P1, P2: as the opening would find it, with the plan of this file; said here, since a supervisor can say it in its log alone. */
-async function checkOrigin(opened: OpenedStore, head: Head, origin: CheckpointRef, dropped: readonly string[]) {
-  const { problems, notes } = await checkRestore(contextOf(opened), head, origin, dropped);
-  if (problems.length === 0) return notes;
-  const ids = (await listCheckpoints(opened.store, head)).map(({ id }) => id).join(", ");
-  throw new StreamError(
-    "invalid",
-    `pipeline "${opened.store.pipeline}" cannot go on from checkpoint ${origin.checkpointId}:\n${problems.map((one) => `  ${one}`).join("\n")}\nNothing was changed. Checkpoints that are kept: ${ids}`,
-  );
-}
-
-async function awaitStart(opened: OpenedStore, id: string, timeout: number): Promise<Head> {
+/** Until a generation is open that carries the request out. */
+export async function awaitStart(
+  opened: OpenedStore,
+  id: string,
+  asked: { readonly what: string; readonly timeout: number },
+): Promise<Head> {
   const { store } = opened;
-  return waitFor(opened, { what: "the start", timeout }, async (head, desired) => {
+  return waitFor(opened, asked, async (head, desired) => {
     if (head !== null && (await readGenerationRecord(store, head)).requestId === id) return head;
     if (desired?.request?.id === id) return null;
     throw new StreamError(

@@ -1,5 +1,5 @@
 import { formatMillis } from "../model/duration.js";
-import type { StatusReport, TaskStatus } from "./status.js";
+import type { SinkStatus, StatusReport, TaskStatus } from "./status.js";
 
 /** For people; `--json` has it whole. */
 export function statusText(status: StatusReport): string {
@@ -14,6 +14,7 @@ export function statusText(status: StatusReport): string {
     ...rejectionLines(code),
     `  checkpoint     ${checkpointText(status)}`,
     ...status.tasks.map((task, index) => `  ${index === 0 ? "tasks" : "     "}          ${taskText(task)}`),
+    ...status.sinks.map((sink, index) => `  ${index === 0 ? "sinks" : "     "}          ${sinkText(sink)}`),
     `  savepoints     ${savepointsText(status)}`,
     ...failureLines(status),
     "",
@@ -49,6 +50,9 @@ function taskText({ task, lease, session, deadline, behindMillis, records }: Tas
   const count = records === null ? "" : `, ${records.toLocaleString("en-US")} records`;
   return `${task}  ${who}${lag}${count}`;
 }
+
+const sinkText = ({ sink, mode, rows }: SinkStatus): string =>
+  `${sink}  ${mode}${rows === null ? "" : `, ${rows.toLocaleString("en-US")} rows looked at`}`;
 
 const savepointsText = ({ savepoints }: StatusReport): string =>
   savepoints.length === 0 ? "none" : savepoints.map(({ name, checkpoint }) => `${name} (${checkpoint})`).join(", ");

@@ -8,6 +8,7 @@ import type { Manifest } from "../model/checkpoints.js";
 import type { Desired, GenerationRecord, Head, Lease, Progress } from "../model/head.js";
 import type { Millis, TaskId } from "../model/ids.js";
 import { headOf, type OpenedStore, type StoreFlags, withStore } from "./checkpoints.js";
+import { modeText } from "./replay/asked-modes.js";
 import { statusText } from "./status-text.js";
 import { storeOptions } from "./status-waiting.js";
 
@@ -37,7 +38,8 @@ Examples:
 
 Members with --json: pipeline, status, desired (state that is asked for), waitsFor, generation, openedAt, reason, restarts,
 code (functionVersion of the generation, desiredVersion, deployment, rejected, rejection), tasks (task, lease, session, deadline, behindMillis,
-records), checkpoint (id, at, ageMillis, alignment), pending, sleepingSince, savepoints (name, checkpoint), failures.`;
+records), checkpoint (id, at, ageMillis, alignment), pending, sleepingSince, sinks (that are redirected, overwritten or run dry:
+sink, mode, rows), savepoints (name, checkpoint), failures.`;
 
 /** What is printed. Times as ISO 8601. */
 export interface StatusReport {
@@ -68,6 +70,8 @@ export interface StatusReport {
   } | null;
   readonly pending: { readonly id: number; readonly savepoint: string | null; readonly andThen: string } | null;
   readonly sleepingSince: string | null;
+  /** W2: those that are not as usual. */
+  readonly sinks: readonly SinkStatus[];
   readonly savepoints: readonly { readonly name: string; readonly checkpoint: number }[];
   /** Oldest first. */
   readonly failures: readonly {
@@ -77,6 +81,14 @@ export interface StatusReport {
     readonly kind: string;
     readonly message: string;
   }[];
+}
+
+export interface SinkStatus {
+  readonly sink: string;
+  /** As `tidemark replay --sinks` takes it. */
+  readonly mode: string;
+  /** Of a dry run, counted since it began; else null. */
+  readonly rows: number | null;
 }
 
 export interface TaskStatus {
@@ -133,6 +145,7 @@ export function reportOn(pipeline: string, facts: StatusFacts): StatusReport {
     checkpoint: checkpointOf(facts),
     pending: pendingOf(head),
     sleepingSince: head.status === "suspended" && head.endedAt !== null ? iso(head.endedAt) : null,
+    sinks: sinksOf(facts),
     savepoints: head.savepoints.map(({ name, checkpointId: checkpoint }) => ({ name, checkpoint })),
     failures: head.failures.map(({ at, generation, task, kind, message }) => ({
       at: iso(at),
@@ -163,6 +176,16 @@ function taskStatus(task: TaskId, { leases, progress }: TaskFacts): TaskStatus {
     behindMillis: told?.behindMillis ?? null,
     records: told?.records ?? null,
   };
+}
+
+/** Of what runs, as its tasks have told; of what rests, as its last checkpoint says. */
+function sinksOf({ head, record, manifest, tasks }: StatusFacts): readonly SinkStatus[] {
+  const told = head.endedAt === null ? [...tasks.progress.values()] : (manifest?.tasks ?? []).map((ack) => ack.figures);
+  return Object.entries(record.sinks).flatMap(([sink, mode]) => {
+    if (mode.kind === "normal") return [];
+    const rows = told.reduce((sum, { dryRows }) => sum + (dryRows?.[sink] ?? 0), 0);
+    return [{ sink, mode: modeText(mode), rows: mode.kind === "dry-run" ? rows : null }];
+  });
 }
 
 function checkpointOf({ manifest, now }: StatusFacts): StatusReport["checkpoint"] {

@@ -7,6 +7,7 @@ import type { Head } from "../model/head.js";
 import { decodeHeldRows } from "../runtime/held-bodies.js";
 import { headOf, type OpenedStore, type StoreFlags, withStore } from "./checkpoints.js";
 import { exitCodes } from "./exit-codes.js";
+import { progressLine } from "./progress-line.js";
 
 interface Flags extends StoreFlags {
   readonly json: boolean;
@@ -43,7 +44,9 @@ async function verify(opened: OpenedStore, wanted: string): Promise<Verified> {
   const progress = progressLine();
   try {
     const countRows = (bytes: Uint8Array) => decodeHeldRows(bytes).length;
-    return await verifyCheckpoint(store, head.incarnation, ref, { countRows, onProgress: progress.show });
+    const onProgress = ({ objects, bytes }: Pick<Verified, "objects" | "bytes">) =>
+      progress.show(() => `read ${objects} objects, ${bytes.toLocaleString("en-US")} bytes`);
+    return await verifyCheckpoint(store, head.incarnation, ref, { countRows, onProgress });
   } finally {
     progress.end();
   }
@@ -70,27 +73,6 @@ const idsShownMax = 20;
 
 const shortened = (ids: readonly number[]): string =>
   ids.length <= idsShownMax ? ids.join(", ") : `${ids.slice(0, idsShownMax).join(", ")} … ${ids.at(-1)}`;
-
-const millisBetweenLines = 3_000;
-
-/** How far it is, on standard error: a line that changes on a terminal, elsewhere one now and then. */
-function progressLine() {
-  const isTerminal = process.stderr.isTTY === true;
-  let saidAt = Date.now();
-  let isShown = false;
-  return {
-    show({ objects, bytes }: Pick<Verified, "objects" | "bytes">): void {
-      if (Date.now() - saidAt < (isTerminal ? 100 : millisBetweenLines)) return;
-      saidAt = Date.now();
-      isShown = true;
-      const text = `read ${objects} objects, ${bytes.toLocaleString("en-US")} bytes`;
-      process.stderr.write(isTerminal ? `\r${text}` : `${text}\n`);
-    },
-    end(): void {
-      if (isTerminal && isShown) process.stderr.write("\r\u001b[K");
-    },
-  };
-}
 
 export function verifiedText(verified: Verified): string {
   const { checkpoint, problems, problemCount } = verified;

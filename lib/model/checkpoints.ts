@@ -78,6 +78,8 @@ export interface AckFigures {
   /** Of this task in this generation, since its state began: totals of the lineage, so that a checkpoint says how many records it reflects. */
   readonly recordsIn: number;
   readonly recordsOut: number;
+  /** W2: by sink, rows that a dry run has looked at and not written; absent where there is none. Of the lineage, since it began. */
+  readonly dryRows?: Readonly<Record<string, number>>;
   /** Bytes written for this ack: snapshot and committables. */
   readonly bytes: number;
   readonly requests: Readonly<Record<string, number>>;
@@ -122,6 +124,15 @@ export interface Manifest {
   readonly shards: ShardTable;
   readonly tasks: readonly Ack[];
   readonly wakeAt: Millis | null;
+  /** Only of a savepoint whose state a person wrote: it stands beside the line of checkpoints until somebody starts from it (G1). */
+  readonly written?: WrittenBy;
+}
+
+/** How the state of a savepoint came about that no task cut. */
+export interface WrittenBy {
+  readonly how: "set" | "delete" | "write";
+  /** Whose positions, frames and output it has; null: the sources begin at their start. */
+  readonly from: CheckpointRef | null;
 }
 
 declare const permit: unique symbol;

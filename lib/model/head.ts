@@ -81,6 +81,7 @@ export interface AskedSavepoint {
   readonly ended: null | { readonly kind: "made" } | { readonly kind: "failed"; readonly message: string };
 }
 
+/** W2: what becomes of the output of a sink. */
 export type SinkMode =
   | { readonly kind: "normal" }
   | { readonly kind: "redirect"; readonly suffix: string }
@@ -108,6 +109,7 @@ export interface Desired {
     readonly id: string;
     readonly kind: "restore" | "restart";
     readonly from: CheckpointRef | null;
+    /** W2: those that are to be otherwise than before. */
     readonly sinks: Readonly<Record<string, SinkMode>>;
     readonly dropped: readonly string[];
   } | null;
@@ -137,7 +139,10 @@ export interface GenerationRecord {
   /** N3: how far the origin's positions were read while the pipeline slept, later than its manifest says. */
   readonly readTo: ReadTimes | null;
   readonly dropped: readonly string[];
+  /** W2: of sinks that are not as usual; kept by later generations until a request names others. */
   readonly sinks: Readonly<Record<string, SinkMode>>;
+  /** Of a fork: what its first checkpoint was copied from. */
+  readonly forkOf?: { readonly pipeline: string; readonly incarnation: string; readonly checkpointId: CheckpointId };
 }
 
 /** Server times by source and shard. */
@@ -191,6 +196,8 @@ export interface Progress {
   /** Records in, over the lineage. */
   readonly records: number;
   readonly taken: Readonly<Record<string, number>>;
+  /** W2: as in the figures of an ack; absent where no sink is in a dry run. */
+  readonly dryRows?: Readonly<Record<string, number>>;
   /** A sink that shows rows at checkpoints has so many that no more records are taken: the next checkpoint should not wait. */
   readonly pressed: boolean;
   /** Completed checkpoints with output not yet committed. */

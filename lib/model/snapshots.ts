@@ -21,6 +21,19 @@ export interface SnapshotFile {
   readonly session: SessionId;
   readonly epoch: CheckpointId;
   readonly slices: readonly SnapshotSlice[];
+  /** By operator; absent in files that older versions wrote. */
+  readonly operators?: Readonly<Record<string, StoredShape>>;
+}
+
+/** What a key is: {@link Key} by its type. */
+export type KeyType = "string" | "number" | "bigint" | "boolean" | "array";
+
+/** Of what form the state of an operator is in a file: what new code must agree with. */
+export interface StoredShape {
+  /** The types of the keys that stand in the file, sorted. */
+  readonly keys: readonly KeyType[];
+  /** The kind of each state, by its name. */
+  readonly states: Readonly<Record<string, "value" | "list" | "map">>;
 }
 
 /** A base and the changes since, oldest first. null: no state. */

@@ -3,6 +3,7 @@ import type { Key } from "../model/keys.js";
 import { checkEager, checkSink, checkSource, stateDeclarations } from "./check-parts.js";
 import { checkFunction, checkMembers, checkWhole, frozenJson, kindOf, quoted, refuse } from "./checks.js";
 import type { GraphBuilder } from "./graph-builder.js";
+import { migrationsOf, ofValue } from "./migrations.js";
 import { parallelism } from "./options.js";
 import type { NodeId, UserFunction } from "./plan.js";
 import type { Sink } from "./sink.js";
@@ -131,7 +132,7 @@ function keyedStreamOf<K extends Key, T, Ins>(graph: GraphBuilder, input: NodeId
     process<const S extends StateSpecs, O>(name: string, operator: Operator<K, T, S, O>): Stream<O, Ins> {
       graph.assertOpen(".process()");
       const { claimed, where } = claimOperator(graph, name);
-      checkMembers(where, operator, ["version", "parallelism", "state", "onRecord"]);
+      checkMembers(where, operator, ["version", "migrate", "parallelism", "state", "onRecord"]);
       checkFunction(`${where}: onRecord`, operator.onRecord, "plain or generator");
       const id = graph.add({ kind: "process", name: claimed, input, ...stateOf(graph, claimed, where, operator) });
       graph.functions.set(id, operator.onRecord.bind(operator));
@@ -141,9 +142,12 @@ function keyedStreamOf<K extends Key, T, Ins>(graph: GraphBuilder, input: NodeId
       graph.assertOpen(".reduce()");
       const { claimed, where } = claimOperator(graph, name);
       checkFunction(`${where}: the merge function`, merge, "plain");
-      checkMembers(`${where}: options`, options, ["parallelism"]);
+      checkMembers(`${where}: options`, options, ["version", "migrate", "parallelism"]);
+      const version = setVersion(graph, claimed, where, options);
+      const steps = graph.migrations.get(claimed);
+      if (steps !== undefined) graph.migrations.set(claimed, ofValue(steps));
       setParallelism(graph, claimed, where, options.parallelism);
-      const id = graph.add({ kind: "reduce", name: claimed, version: 1, input });
+      const id = graph.add({ kind: "reduce", name: claimed, version, input });
       graph.functions.set(id, merge);
       return streamOf(graph, id);
     },
@@ -168,7 +172,7 @@ function connectedOf<K extends Key, L, R, Ins>(
     ): Stream<RowOf<A> | RowOf<B>, Ins> {
       graph.assertOpen(".process()");
       const { claimed, where } = claimOperator(graph, name);
-      checkMembers(where, operator, ["version", "parallelism", "state", "onLeft", "onRight"]);
+      checkMembers(where, operator, ["version", "migrate", "parallelism", "state", "onLeft", "onRight"]);
       checkFunction(`${where}: onLeft`, operator.onLeft, "plain or generator");
       checkFunction(`${where}: onRight`, operator.onRight, "plain or generator");
       const id = graph.add({ kind: "connect", name: claimed, ...sides, ...stateOf(graph, claimed, where, operator) });
@@ -190,13 +194,26 @@ function stateOf(
   graph: GraphBuilder,
   claimed: string,
   where: string,
-  operator: { readonly version?: number; readonly parallelism?: number; readonly state: StateSpecs },
+  operator: Versioned & { readonly parallelism?: number; readonly state: StateSpecs },
 ) {
   setParallelism(graph, claimed, where, operator.parallelism);
   return {
-    version: checkWhole(`${where}: version`, operator.version ?? 1, { least: 1, most: versionMax }),
+    version: setVersion(graph, claimed, where, operator),
     state: stateDeclarations(where, operator.state),
   };
+}
+
+interface Versioned {
+  readonly version?: number;
+  readonly migrate?: unknown;
+}
+
+/** The version; how older state comes to it is noted beside the graph. */
+function setVersion(graph: GraphBuilder, claimed: string, where: string, operator: Versioned): number {
+  const version = checkWhole(`${where}: version`, operator.version ?? 1, { least: 1, most: versionMax });
+  const steps = migrationsOf(where, version, operator.migrate);
+  if (steps.size > 0) graph.migrations.set(claimed, steps);
+  return version;
 }
 
 function setParallelism(graph: GraphBuilder, claimed: string, where: string, given: unknown): void {

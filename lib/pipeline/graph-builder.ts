@@ -1,4 +1,5 @@
 import { checkName, quoted, refuse } from "./checks.js";
+import type { Migrations } from "./migrations.js";
 import { hasState, inputsOf, type NodeId, type PlanNode, type UserFunction } from "./plan.js";
 import type { Sink } from "./sink.js";
 import type { Source } from "./source.js";
@@ -15,6 +16,8 @@ export class GraphBuilder {
   readonly sinks = new Map<string, Sink<never>>();
   /** By name, of operators that say it: no part of the graph, for it may change from deployment to deployment. */
   readonly operatorParallelism = new Map<string, number>();
+  /** By operator: functions, so that they are no part of the graph either. */
+  readonly migrations = new Map<string, Migrations>();
   readonly #nodes: PlanNode[] = [];
   readonly #operators = new Set<string>();
   #closed = false;

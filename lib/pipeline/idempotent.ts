@@ -70,13 +70,14 @@ export type Idempotent<Row, KeyPart = Row> = IdempotentOptions<Row, KeyPart> &
 export function idempotent<Row extends KeyPart, KeyPart = Row>(
   sink: Idempotent<Row, KeyPart>,
 ): Sink<Row | Deletion<KeyPart>> {
-  const { kind, config } = checkDescription("idempotent", sink);
+  const { kind, config, redirectable } = checkDescription("idempotent", sink);
   checkKeys(`idempotent() "${kind}"`, sink);
   const keyOf = (row: Row | Deletion<KeyPart>) => sink.key((deletedKey(row) ?? row) as KeyPart);
   const open = (resources: SinkResources) => openKeyed(resources, sink);
-  if (sink.delivery !== "eager") return { kind, config, delivery: "held", keyOf, open } satisfies HeldSink<Row>;
+  if (sink.delivery !== "eager")
+    return { kind, config, redirectable, delivery: "held", keyOf, open } satisfies HeldSink<Row>;
   const { keyFor } = sink;
-  return { kind, config, delivery: "eager", keyOf, keyFor, open } satisfies EagerSink<Row>;
+  return { kind, config, redirectable, delivery: "eager", keyOf, keyFor, open } satisfies EagerSink<Row>;
 }
 
 /** For programs without types. */

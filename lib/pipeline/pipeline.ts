@@ -109,6 +109,7 @@ function planOf(name: string, built: GraphBuilder, settings: PlanSettings): Plan
       operatorParallelism: Object.freeze(Object.fromEntries(built.operatorParallelism)),
     }),
     functions: built.functions,
+    migrations: built.migrations,
     sources: built.sources,
     sinks: built.sinks,
   });

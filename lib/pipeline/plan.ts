@@ -1,6 +1,7 @@
 import type { Json } from "../model/canonical-json.js";
 import type { Alignment } from "../model/checkpoints.js";
 import type { Millis, Sha256 } from "../model/ids.js";
+import type { Migrations } from "./migrations.js";
 import type { Sink } from "./sink.js";
 import type { Source, SourceConfig } from "./source.js";
 
@@ -121,6 +122,8 @@ export interface Plan {
    * and side, 0 for the left one (`onLeft`) and 1 for the right one (`onRight`). A union has none.
    */
   readonly functions: ReadonlyMap<NodeId, UserFunction>;
+  /** By operator, of those that have any: how state of older versions becomes that of this one. */
+  readonly migrations: ReadonlyMap<string, Migrations>;
   readonly sources: ReadonlyMap<string, Source<unknown>>;
   /** By name; the dead-letter sink among them. */
   readonly sinks: ReadonlyMap<string, Sink<never>>;
@@ -131,6 +134,10 @@ export type StatefulNode = Extract<PlanNode, { readonly kind: "process" | "reduc
 /** Whether the node has keyed state, addressed by its name. */
 export const hasState = (node: PlanNode): node is StatefulNode =>
   node.kind === "process" || node.kind === "reduce" || node.kind === "connect";
+
+/** The states of an operator by name: `reduce` has one, a value. */
+export const statesOf = (node: StatefulNode): Readonly<Record<string, StateDeclaration>> =>
+  node.kind === "reduce" ? { value: { kind: "value" } } : node.state;
 
 /** The steps right before the node: of a source none, of a connect the left one and the right one, in that order. */
 export function inputsOf(node: PlanNode): readonly NodeId[] {

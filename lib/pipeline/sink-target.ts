@@ -12,7 +12,7 @@ export interface SinkDescription {
   /**
    * The logical name of what is written to, which `bindings` of an environment may bind to another. Output that is prepared keeps
    * the physical name, and goes there though the binding changes (C2): so it is stored, and must hold no secret. Where none is
-   * given the target is called as the kind.
+   * given the target is called as the kind. One of a table, stream or file can be redirected (W2): `open` then gets another name.
    */
   readonly target?: { readonly kind: TargetKind; readonly name: string };
 }
@@ -50,19 +50,22 @@ export function checkDescription(
 ): {
   readonly kind: string;
   readonly config: Json;
+  readonly redirectable: boolean;
 } {
   if (!isPlainObject(given)) refuse(`${maker}()`, `must be given an object, not ${kindOf(given)}`);
   const kind = checkName(`${maker}()`, '"kind"', given.kind);
   const where = `${maker}() "${kind}"`;
   if (typeof given.open !== "function") refuse(`${where}: open`, `must be a function, not ${kindOf(given.open)}`);
   const config = frozenJson(`${where}: config`, given.config ?? {});
-  if (given.target === undefined) return { kind, config };
+  if (given.target === undefined) return { kind, config, redirectable: false };
   const { kind: of, name } = given.target;
   if (!targetKinds.includes(of)) refuse(`${where}: target`, `its kind must be ${targetKinds.join(", ")}`);
   if (typeof name !== "string" || name === "")
     refuse(`${where}: target`, "its name must be a string that is not empty");
   if (!isPlainObject(config)) refuse(`${where}: config`, `must be an object, not ${kindOf(config)}`);
-  return { kind, config: frozenJson(`${where}: config`, { ...config, target: { kind: of, name } }) };
+  // W2: in a bucket or database the sink alone knows what would bear another name.
+  const redirectable = of !== "bucket" && of !== "database";
+  return { kind, config: frozenJson(`${where}: config`, { ...config, target: { kind: of, name } }), redirectable };
 }
 
 /** Calls of one step, at most: some twelve seconds. What fails longer fails the session, and the next one tries again. */

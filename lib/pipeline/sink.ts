@@ -26,6 +26,8 @@ export interface SinkResources {
   readonly clock: Clock;
   /** The physical name of a logical one. */
   readonly bind: (kind: TargetKind, logical: string) => string;
+  /** W2: of a redirect. `bind` has put it behind names already, but for buckets and databases: there the sink puts it behind what it names within. */
+  readonly suffix?: string | null;
   /** Names for what is staged (R6): `session` is this session's alone: it begins with `task`, which is that of all sessions that have run this sink's task, and goes on with the generation and "-". */
   readonly stage: {
     readonly task: string;
@@ -44,6 +46,8 @@ interface AnySink {
   readonly kind: string;
   /** Plain data: part of the plan's graph. */
   readonly config: Json;
+  /** W2: a session can open it for a target of another name. Where it says nothing it cannot. */
+  readonly redirectable?: boolean;
 }
 
 /** Rows by a key, of which the newest is kept in the bucket, and written once the checkpoint that covers it is complete. */

@@ -1,5 +1,6 @@
 import type { Duration } from "../model/duration.js";
 import type { Key } from "../model/keys.js";
+import type { Migration, ValueMigration } from "./migrations.js";
 import type { Sink } from "./sink.js";
 import type { Source } from "./source.js";
 import type { StateSpec } from "./state-spec.js";
@@ -50,6 +51,13 @@ export interface AsyncOptions {
 export interface Operator<K extends Key, T, S extends StateSpecs, O> {
   /** Of the state's meaning: 1 where it is not given. Raised when old state must not be read as the new one. */
   readonly version?: number;
+  /**
+   * How state that older versions kept becomes that of this one, when it is restored: by the version that a step begins from, to the
+   * next. It gets an object by state name (a list is an array, a map a Map) and the key, and gives one; null: the key has no state.
+   *
+   * @example { version: 2, migrate: { 1: (old: { cents: number }) => ({ euros: old.cents / 100 }) } }
+   */
+  readonly migrate?: Readonly<Record<number, Migration>>;
   /** Tasks, each with a part of the keys: 1 to 64; that of the pipeline where it is not given. May be changed at any deployment. */
   readonly parallelism?: number;
   /** By name: `value`, `list` or `map`. */
@@ -60,6 +68,10 @@ export interface Operator<K extends Key, T, S extends StateSpecs, O> {
 
 /** See {@link KeyedStream.reduce}. */
 export interface ReduceOptions {
+  /** As that of {@link Operator}. */
+  readonly version?: number;
+  /** As that of {@link Operator}, of the merged value itself: `{ 1: (old: Total) => ({ ...old, count: 0 }) }`. */
+  readonly migrate?: Readonly<Record<number, ValueMigration>>;
   /** As that of {@link Operator}. */
   readonly parallelism?: number;
 }
@@ -78,6 +90,8 @@ export type RowOf<E> = E extends undefined | void
 export interface ConnectedOperator<K extends Key, L, R, S extends StateSpecs, A, B> {
   /** As that of {@link Operator}. */
   readonly version?: number;
+  /** As that of {@link Operator}. */
+  readonly migrate?: Readonly<Record<number, Migration>>;
   /** As that of {@link Operator}. */
   readonly parallelism?: number;
   /** By name. Both functions see the same state of a key. */

@@ -76,9 +76,9 @@ export interface TwoPhase<in Row, in out Committable extends Json = Json> extend
  * });
  */
 export function twoPhase<Row, Committable extends Json = Json>(sink: TwoPhase<Row, Committable>): Sink<Row> {
-  const { kind, config } = checkDescription("twoPhase", sink);
+  const { kind, config, redirectable } = checkDescription("twoPhase", sink);
   const open = (resources: SinkResources) => new Transactions(resources, sink);
-  return { kind, config, delivery: "two-phase", open } satisfies TwoPhaseSink<Row>;
+  return { kind, config, redirectable, delivery: "two-phase", open } satisfies TwoPhaseSink<Row>;
 }
 
 /** What a committable of such a sink says. */

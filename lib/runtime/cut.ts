@@ -11,6 +11,7 @@ import type { HeldWriter, SealedEpoch } from "../pipeline/sink.js";
 import { continued, noState } from "../state/compaction.js";
 import { beginSnapshot, encodeInSteps, finishSnapshot, type Snapshot } from "../state/snapshot-writer.js";
 import type { ChannelCut } from "./channels.js";
+import { dryRowsOf } from "./dry-run-output.js";
 import { encodeHeldRows } from "./held-bodies.js";
 import type { HeldRow } from "./held-output.js";
 import type { LogSegment } from "./log-output.js";
@@ -44,6 +45,7 @@ export interface Cut {
   readonly idle: boolean;
   readonly recordsIn: number;
   readonly recordsOut: number;
+  readonly dryRows: Readonly<Record<string, number>>;
   readonly at: Millis;
 }
 
@@ -98,7 +100,7 @@ export function cutTask(
   const all = Promise.all(written);
   // It is awaited before the ack; until then a failure must not end the process.
   all.catch(() => undefined);
-  return { ...at, state, held, sealed, logs, written: all };
+  return { ...at, state, held, sealed, logs, written: all, dryRows: dryRowsOf(task.outputs) };
 }
 
 function heldPart(sink: string, writer: HeldWriter, rows: readonly HeldRow[]): HeldPart | null {
@@ -214,10 +216,10 @@ async function storeSnapshot(
     await store.clock.sleep(0);
     if (signal.aborted) throw new StreamError("fenced", "the session has ended (N4)");
   };
-  const { bytes, slices } = await finishSnapshot(await encodeInSteps(state, pause), { pause });
+  const { bytes, ...index } = await finishSnapshot(await encodeInSteps(state, pause), { pause });
   const key = taskObjectKey({ ...me, checkpointId: cut.checkpointId }, `state-${cut.state.kind}`, me.session);
   const body = await repeat(store.clock, () => storeBody(store.blobs, key, bytes));
-  const file: SnapshotFile = { format: 1, body, session: me.session, epoch: cut.checkpointId, slices };
+  const file: SnapshotFile = { format: 1, body, session: me.session, epoch: cut.checkpointId, ...index };
   return { ref: continued(before, cut.state.kind, file), bytes: bytes.length };
 }
 
@@ -250,6 +252,7 @@ export async function acknowledge(
       ackedAt: store.clock.now(),
       recordsIn: cut.recordsIn,
       recordsOut: cut.recordsOut,
+      ...(Object.keys(cut.dryRows).length === 0 ? {} : { dryRows: cut.dryRows }),
       bytes: durable.bytes,
       requests: rest.requests,
     },

@@ -3,6 +3,7 @@ import type { CheckpointStore } from "../checkpoint/store.js";
 import { needsExchange } from "../pipeline/partitioned.js";
 import type { Plan } from "../pipeline/plan.js";
 import type { World } from "../ports/world.js";
+import { checkpointFigures } from "./checkpoint-figures.js";
 import type { SessionLog } from "./session-parts.js";
 
 /** The physical names of an environment, by logical ones. */
@@ -48,4 +49,5 @@ export const coordinatorOf = (deployment: Deployment, world: World): Coordinator
     needsExchange: (stages, shards) => needsExchange(deployment.plan, stages, shards),
   },
   memory: emptyMemory(),
+  tell: (event) => deployment.log(checkpointFigures(event)),
 });

@@ -1,24 +1,27 @@
 import type { Facts } from "../checkpoint/facts.js";
 import { tasksOf } from "../checkpoint/fold.js";
+import type { MetricName } from "./metrics.js";
 
 /**
- * What a run of the supervisor knows of its pipeline, for alarms and dashboards. Names are Flink's where it has one. A measure that
- * cannot be known is left out: a pipeline that stands still has no age of a checkpoint.
+ * What a run of the supervisor knows of its pipeline, for alarms and dashboards. A measure that cannot be known is left out: a
+ * pipeline that stands still has no age of a checkpoint.
  */
-export interface Measures {
+export interface Measures extends Partial<Record<MetricName, number>> {
   /** Milliseconds since the last complete checkpoint was triggered, while there is something to checkpoint; else 0. */
   readonly lastCheckpointAge?: number;
   /** Milliseconds, of the task that is farthest behind the end of its stream. */
   readonly millisBehindLatest?: number;
   /** Records that sources have read, over all generations. */
   readonly numRecordsIn?: number;
+  /** Rows that sinks were given, over all generations, as of the last complete checkpoint. */
+  readonly numRecordsOut?: number;
+  /** Complete checkpoints whose output a task has not yet written: the most of any. */
+  readonly uncommittedCheckpoints?: number;
   /** Failures within the last hour, of which the head keeps ten. */
   readonly numRestarts: number;
   /** 1 where the pipeline has given up. */
   readonly failed: number;
 }
-
-export type MeasureName = keyof Measures;
 
 const hourMillis = 3_600_000;
 
@@ -28,6 +31,7 @@ export function measuresOf(facts: Facts): Measures {
   return {
     ...ageOf(facts),
     ...readingOf(facts),
+    ...writingOf(facts),
     numRestarts: failures.length,
     failed: head?.status === "failed" ? 1 : 0,
   };
@@ -51,24 +55,12 @@ function readingOf({ record, progress }: Facts): Pick<Measures, "millisBehindLat
   };
 }
 
-/**
- * A line for the log, from which CloudWatch makes metrics.
- * https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
- */
-export function embeddedMetrics(
-  measures: Measures,
-  about: { readonly namespace: string; readonly environment: string; readonly pipeline: string; readonly at: number },
-): Readonly<Record<string, unknown>> {
-  const { namespace, at, ...dimensions } = about;
-  const Metrics = Object.keys(measures).map((Name) => ({ Name, Unit: units[Name as MeasureName] }));
-  const directive = { Namespace: namespace, Dimensions: [Object.keys(dimensions)], Metrics };
-  return { _aws: { Timestamp: at, CloudWatchMetrics: [directive] }, ...dimensions, ...measures };
+function writingOf({ completed, progress }: Facts): Pick<Measures, "numRecordsOut" | "uncommittedCheckpoints"> {
+  const told = [...progress.values()];
+  return {
+    ...(completed === null
+      ? {}
+      : { numRecordsOut: completed.tasks.reduce((sum, { figures }) => sum + figures.recordsOut, 0) }),
+    ...(told.length === 0 ? {} : { uncommittedCheckpoints: Math.max(...told.map(({ uncommitted }) => uncommitted)) }),
+  };
 }
-
-const units: Readonly<Record<MeasureName, string>> = {
-  lastCheckpointAge: "Milliseconds",
-  millisBehindLatest: "Milliseconds",
-  numRecordsIn: "Count",
-  numRestarts: "Count",
-  failed: "Count",
-};

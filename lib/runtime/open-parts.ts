@@ -8,9 +8,11 @@ import type { CheckpointId, Millis } from "../model/ids.js";
 import type { ShardEntry } from "../model/shards.js";
 import { encodeVersion } from "../model/versions.js";
 import { liesWithinOne } from "../pipeline/partitioned.js";
+import { modeOf } from "../pipeline/sink-modes.js";
 import type { World } from "../ports/world.js";
 import { Calls } from "./calls.js";
 import { Channels } from "./channels.js";
+import { named } from "./commit.js";
 import type { Identity } from "./cut.js";
 import { coordinatorOf, type Deployment, storeOf } from "./deployment.js";
 import type { GuardedWorld } from "./guard.js";
@@ -37,6 +39,7 @@ export async function openParts(
   writers: SessionParts["writers"],
 ): Promise<SessionParts> {
   const { plan } = deployment;
+  const { sinks: modes } = claim.record;
   const store = storeOf(deployment, guarded.world);
   const channels = new Channels(storedExchange(store), store.clock, place, { ...me, start });
   const mailbox = new Mailbox<SessionEvent>();
@@ -45,13 +48,16 @@ export async function openParts(
     encodeVersion({ incarnation: me.incarnation, generation: me.generation, epoch, task: me.task, seq });
   const task = new Task(plan, {
     part: partOf(place, channels),
-    outputs: openOutputs(plan, writers, { epoch: start.epoch, versionOf }),
+    outputs: openOutputs(plan, writers, { epoch: start.epoch, versionOf, modes, dryRows: start.dryRows }),
     startCall: (call, timeoutMillis) => calls.start(call, timeoutMillis),
     wake: () => mailbox.post({ kind: "ready" }),
   });
   const onBad = (error: StreamError, record: RecordView) => task.refuse(error, record);
   const readers = await openReaders(deployment, guarded.world, claim, place, start, onBad);
-  for (const { writer } of writers.values()) await repeat(store.clock, () => writer.check());
+  for (const [name, { writer }] of writers) {
+    // W2: a dry run needs no target.
+    if (modeOf(modes, name).kind !== "dry-run") await named(name, () => repeat(store.clock, () => writer.check()));
+  }
   return {
     store,
     guarded,

@@ -2,6 +2,8 @@ import type { CheckpointId } from "../model/ids.js";
 import type { Key } from "../model/keys.js";
 import type { Plan } from "../pipeline/plan.js";
 import type { EagerWriter, HeldWriter, LogWriter, TwoPhaseWriter } from "../pipeline/sink.js";
+import { modeOf, type SinkModes } from "../pipeline/sink-modes.js";
+import { DryRunOutput } from "./dry-run-output.js";
 import { EagerOutput } from "./eager-output.js";
 import { HeldOutput } from "./held-output.js";
 import { LogOutput } from "./log-output.js";
@@ -18,7 +20,7 @@ export interface RowTaker {
   rollback(): void;
 }
 
-export type Output = HeldOutput | EagerOutput | TwoPhaseOutput | LogOutput;
+export type Output = HeldOutput | EagerOutput | TwoPhaseOutput | LogOutput | DryRunOutput;
 export type Outputs = ReadonlyMap<string, Output>;
 
 /** A sink opened by a session. */
@@ -31,12 +33,17 @@ export type OpenedWriter =
 /** The version of the next write of this task (W1): `seq` counts over all its sinks. */
 export type VersionOf = (epoch: CheckpointId, seq: number) => Uint8Array;
 
+/** What outputs begin with. */
+export interface FirstOutput {
+  readonly epoch: CheckpointId;
+  readonly versionOf: VersionOf;
+  readonly modes: SinkModes;
+  /** W2: rows counted before, of sinks in a dry run. */
+  readonly dryRows: Readonly<Record<string, number>>;
+}
+
 /** The outputs of a task's sinks. */
-export function openOutputs(
-  plan: Plan,
-  writers: ReadonlyMap<string, OpenedWriter>,
-  first: { readonly epoch: CheckpointId; readonly versionOf: VersionOf },
-): Outputs {
+export function openOutputs(plan: Plan, writers: ReadonlyMap<string, OpenedWriter>, first: FirstOutput): Outputs {
   let seq = 0;
   const nextSeq = () => ++seq;
   const outputs = new Map<string, Output>();
@@ -44,7 +51,9 @@ export function openOutputs(
     const opened = writers.get(name);
     // Another stage has it.
     if (opened === undefined) continue;
-    if (sink.delivery === "held") outputs.set(name, new HeldOutput(sink, nextSeq));
+    if (modeOf(first.modes, name).kind === "dry-run")
+      outputs.set(name, new DryRunOutput(sink, opened, first.dryRows[name] ?? 0));
+    else if (sink.delivery === "held") outputs.set(name, new HeldOutput(sink, nextSeq));
     else if (sink.delivery === "eager" && opened.delivery === "eager")
       outputs.set(name, new EagerOutput(name, sink, opened.writer, nextSeq, first));
     else if (opened.delivery === "two-phase") outputs.set(name, new TwoPhaseOutput(opened.writer));

@@ -1,8 +1,12 @@
-import type { Head } from "../model/head.js";
+import type { GenerationRecord, Head } from "../model/head.js";
 import type { SnapshotRef } from "../model/snapshots.js";
+import { modeOf } from "../pipeline/sink-modes.js";
+import { keyTypesIn } from "../state/known-state.js";
 import { restoreInto } from "../state/snapshot-reader.js";
+import type { StateTable } from "../state/table.js";
 import { stagedOf } from "./committer.js";
 import { readRange } from "./cut.js";
+import { everyRecords } from "./quarantine.js";
 import type { Start } from "./restore.js";
 import type { SessionParts } from "./session-parts.js";
 
@@ -13,7 +17,7 @@ import type { SessionParts } from "./session-parts.js";
  */
 export async function restoreState(
   { store, task, record, place }: SessionParts,
-  { snapshots }: Start,
+  { snapshots, fromHandover }: Start,
 ): Promise<SnapshotRef | null> {
   const leaveOut = [...record.dropped, ...place.elsewhere];
   let last: SnapshotRef | null = null;
@@ -21,16 +25,29 @@ export async function restoreState(
     const restored = await restoreInto(task.tables, ref, keyGroups, readRange(store), leaveOut);
     last = isWhole ? restored : null;
   }
+  if (isByPerson(record) && !fromHandover) expectKeys(task.tables, snapshots);
   return snapshots.length === 1 ? last : null;
+}
+
+/** P2: a failure and a waking go on with the code that was there; a start, a replay or a deploy may bring other code. */
+const isByPerson = ({ reason }: GenerationRecord): boolean => reason !== "failure" && reason !== "wake";
+
+function expectKeys(tables: readonly StateTable[], snapshots: Start["snapshots"]): void {
+  const refs = snapshots.map(({ ref }) => ref);
+  for (const table of tables) {
+    const types = table.keys === 0 ? null : keyTypesIn(refs, table.operator);
+    if (types !== null) table.expectKeys(types, everyRecords);
+  }
 }
 
 /**
  * C4: what earlier generations have staged goes, unless the checkpoint lists it, for whichever task; or a lineage that a restore has
  * left may, for that may be gone back to. A hand-over leaves nothing behind that is not listed (N1).
  */
-export async function sweepStaged({ writers }: SessionParts, { left }: Head, start: Start): Promise<void> {
+export async function sweepStaged({ writers, record }: SessionParts, { left }: Head, start: Start): Promise<void> {
   if (left.length > 0 || start.fromHandover) return;
   for (const [name, opened] of writers) {
-    if (opened.delivery === "two-phase") await opened.writer.sweep(stagedOf(start.listed, name));
+    if (opened.delivery === "two-phase" && modeOf(record.sinks, name).kind !== "dry-run")
+      await opened.writer.sweep(stagedOf(start.listed, name));
   }
 }

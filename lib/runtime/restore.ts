@@ -25,6 +25,8 @@ export interface Start {
   readonly sent: Ack["sent"];
   readonly recordsIn: number;
   readonly recordsOut: number;
+  /** W2: by sink, rows that were counted in a dry run. */
+  readonly dryRows: Readonly<Record<string, number>>;
   readonly fromHandover: boolean;
 }
 
@@ -59,6 +61,7 @@ const emptyStart = {
   sent: {},
   recordsIn: 0,
   recordsOut: 0,
+  dryRows: {},
   fromHandover: false,
 };
 
@@ -81,6 +84,7 @@ async function fromAck(store: CheckpointStore, ack: Ack, shards: ShardTable): Pr
     sent: ack.sent,
     recordsIn: ack.figures.recordsIn,
     recordsOut: ack.figures.recordsOut,
+    dryRows: dryRowsIn([ack]),
     fromHandover: true,
   };
 }
@@ -111,8 +115,17 @@ async function fromOrigin(
     sent: {},
     recordsIn: sum((ack) => ack.figures.recordsIn),
     recordsOut: sum((ack) => ack.figures.recordsOut),
+    dryRows: dryRowsIn(figures),
     fromHandover: false,
   };
+}
+
+/** By sink. */
+export function dryRowsIn(acks: readonly Ack[]): Readonly<Record<string, number>> {
+  const sums: Record<string, number> = {};
+  for (const { figures } of acks)
+    for (const [sink, rows] of Object.entries(figures.dryRows ?? {})) sums[sink] = (sums[sink] ?? 0) + rows;
+  return sums;
 }
 
 const isEmpty = ({ snapshot }: Ack): boolean => snapshot.base === null && snapshot.deltas.length === 0;

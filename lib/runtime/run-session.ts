@@ -82,7 +82,7 @@ async function runToEnd(
     const me: Identity = { ...invocation, session, keyGroups: place.keyGroups };
     const start = await readStart(storeOf(deployment, guarded.world), claim, place.heir);
     checkMemory(invocation.task, start.snapshots, deployment.memoryBytes ?? null);
-    const writers = openWriters(deployment, guarded.world, place, me);
+    const writers = openWriters(deployment, guarded.world, place, me, claim.record.sinks);
     try {
       const parts = await openParts(deployment, guarded, claim, place, me, start, deadline, writers);
       return await runParts(parts, me, start, claim);

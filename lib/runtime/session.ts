@@ -255,6 +255,7 @@ export class Session {
   #onAcked(ack: Ack, prepared: readonly Committable[]): void {
     this.#ackUnderWay = false;
     this.#acked = ack.checkpointId;
+    this.#parts.log({ event: "acked", task: ack.task, checkpoint: ack.checkpointId });
     this.#snapshot = ack.snapshot;
     this.#committer.add(prepared);
     this.#nap.abort(over);

@@ -45,7 +45,7 @@ export async function runSupervisor(
       const again = done.lookAgainAt;
       if (again === null || again + waitMarginMillis > execution.deadline) {
         await passOn(deployment, guarded.world.functions, call, done.facts);
-        deployment.log({ event: "supervised", at: done.facts.now, measures: measuresOf(done.facts) });
+        deployment.log({ event: "supervised", at: done.facts.now, metrics: measuresOf(done.facts) });
         return done.head?.value ?? null;
       }
       await clock.sleep(Math.max(1, again - clock.now()));

@@ -1,7 +1,7 @@
 import { StreamError } from "../model/errors.js";
 import type { Key } from "../model/keys.js";
 import { deadLetterSink } from "../pipeline/dead-letter.js";
-import { hasState, type Plan, type PlanNode } from "../pipeline/plan.js";
+import { hasState, type Plan, type PlanNode, statesOf } from "../pipeline/plan.js";
 import { createStateTable, type StateTable } from "../state/table.js";
 import type { Called } from "./calls.js";
 import {
@@ -58,9 +58,7 @@ export class Task<O extends RowTaker = RowTaker> {
     this.tables = plan.graph.nodes
       .filter(hasState)
       .filter((node) => part.nodes.has(node.id))
-      .map((node) =>
-        createStateTable(node.name, node.version, node.kind === "reduce" ? { value: { kind: "value" } } : node.state),
-      );
+      .map((node) => createStateTable(node.name, node.version, statesOf(node), plan.migrations.get(node.name)));
     this.#deadLetters = this.outputs.get(deadLetterSink) ?? null;
     const outputs = [...this.outputs].flatMap(([name, output]) => (name === deadLetterSink ? [] : [output]));
     this.#edges = [...part.edges.values()];

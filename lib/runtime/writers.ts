@@ -1,5 +1,6 @@
 import type { Millis } from "../model/ids.js";
 import type { Sink, SinkResources } from "../pipeline/sink.js";
+import { modeOf, resourcesIn, type SinkModes } from "../pipeline/sink-modes.js";
 import type { Clock } from "../ports/clock.js";
 import type { World } from "../ports/world.js";
 import type { Identity } from "./cut.js";
@@ -14,6 +15,7 @@ export function openWriters(
   world: World,
   { sinkTasks }: Place,
   me: Identity,
+  modes: SinkModes,
 ): ReadonlyMap<string, OpenedWriter> {
   const { tables, streams, files, objects, clock } = world;
   const bind: SinkResources["bind"] = (kind, logical) => deployment.bindings[kind](logical);
@@ -26,7 +28,8 @@ export function openWriters(
       const others = tasks.filter((one) => one !== me.task).map((one) => `${prefix}${one}-`);
       const gone = tasks[0] === me.task ? { prefix, spared: others } : null;
       const stage = { task, session: `${task}${me.generation}-${me.session}`, gone };
-      return [[name, openWriter(sink, { tables, streams, files, objects, clock, bind, stage })] as const];
+      const resources = { tables, streams, files, objects, clock, bind, stage };
+      return [[name, openWriter(sink, resourcesIn(modeOf(modes, name), resources))] as const];
     }),
   );
 }

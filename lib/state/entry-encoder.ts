@@ -1,11 +1,12 @@
 import type { KeyGroups } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
 import { type Key, keyBytes, keyGroupCount } from "../model/keys.js";
+import type { KeyType, StoredShape } from "../model/snapshots.js";
 import { CborWriter } from "./cbor-writer.js";
 import { type MapCell, mapEntries } from "./map-cell.js";
 import type { Rows } from "./rows.js";
 import { sliceHeaderItem } from "./snapshot-format.js";
-import type { Column } from "./table.js";
+import { type Column, keyTypeOf } from "./table.js";
 
 /** A slice before compression. */
 export interface EncodedSlice {
@@ -42,6 +43,9 @@ export class EntryEncoder {
   readonly #startBytes: number;
   readonly #rows: Rows;
   readonly #isMap: readonly boolean[];
+  readonly #keyTypes = new Set<KeyType>();
+  /** `typeof` of the key before: mostly all are of one type. */
+  #lastType = "";
   /** The column that is being written. */
   #column = 0;
 
@@ -53,6 +57,12 @@ export class EntryEncoder {
     this.#startBytes = Math.min(Math.max(startBytes, groupStartBytesMin), groupStartBytesMax);
     this.#rows = of.rows;
     this.#isMap = of.columns.map(({ kind }) => kind === "map");
+  }
+
+  /** Of what form it is, for the index. */
+  get shape(): StoredShape {
+    const states = Object.fromEntries(this.#of.columns.map(({ name, kind }) => [name, kind]));
+    return { keys: [...this.#keyTypes].sort(), states };
   }
 
   /** Encodes what the row holds, or that its key was removed. Never throws. */
@@ -106,11 +116,18 @@ export class EntryEncoder {
     return writer;
   }
 
+  #noteType(key: Key): void {
+    this.#lastType = typeof key;
+    this.#keyTypes.add(keyTypeOf(key));
+  }
+
   #encode(writer: CborWriter, row: number, keyGroup: number): void {
     const rows = this.#rows;
     const columns = this.#isMap.length;
     writer.entryOf(keyGroup);
-    encodeKey(writer, rows.keys[row] ?? "");
+    const key = rows.keys[row] ?? "";
+    if (typeof key !== this.#lastType) this.#noteType(key);
+    encodeKey(writer, key);
     if (rows.isEmpty(row)) {
       writer.value(null);
       return;

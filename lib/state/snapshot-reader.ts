@@ -1,8 +1,11 @@
 import type { KeyGroups } from "../model/checkpoints.js";
 import { StreamError } from "../model/errors.js";
-import type { SnapshotFile, SnapshotRef, SnapshotSlice } from "../model/snapshots.js";
+import type { Key } from "../model/keys.js";
+import type { SnapshotRef, SnapshotSlice } from "../model/snapshots.js";
 import type { Stored } from "../model/stored.js";
 import { overlapOf } from "./key-group-ranges.js";
+import { checkOperators, checkShape, filesOf } from "./known-state.js";
+import { migrated } from "./migrate.js";
 import { type OpenedSlice, readSlice } from "./slice-reader.js";
 import { planReads, type SliceRead } from "./slice-reads.js";
 import { fileHeader, fileHeaderBytes, type SnapshotKind } from "./snapshot-format.js";
@@ -21,8 +24,8 @@ const readsAtOnce = 8;
  * @param keyGroups those of the ack that holds `ref`, as far as they are this task's too. Not more: after a rescale a base
  *   may still hold keys that now live in another task's snapshots.
  * @param leaveOut operators whose state is not for these tables: dropped by the user (P2), or of another stage
- * @returns what the next delta may be added to: `ref`, or null where something was left out, for a later restore would find
- *   it again. With null, and where one task restores from several references, the next snapshot must be a base.
+ * @returns what the next delta may be added to: `ref`, or null where something was left out or migrated, for a later restore would
+ *   find it again. With null, and where one task restores from several references, the next snapshot must be a base.
  * @throws StreamError `invalid` where state is left that no table is for (P2), or of another state version or shape;
  *   `corrupt` where the bytes are not those that were written
  */
@@ -47,48 +50,15 @@ export async function restoreInto(
       for (const slice of part.slices) applySlice(byOperator, part, bytes, { slice, keyGroups });
     }
   }
-  return slicesOf(ref).some(({ operator }) => leaveOut.includes(operator)) ? null : ref;
-}
-
-/**
- * P2 by the index alone, so that it can be asked before a generation is opened.
- *
- * @throws StreamError `invalid`, naming the operator, where no table is for its state, or one of another state version
- */
-export function checkOperators(
-  tables: readonly Pick<StateTable, "operator" | "stateVersion">[],
-  ref: SnapshotRef,
-  leaveOut: readonly string[] = [],
-): void {
-  const versions = new Map(tables.map(({ operator, stateVersion }) => [operator, stateVersion]));
-  for (const { operator, stateVersion } of slicesOf(ref)) {
-    if (leaveOut.includes(operator)) continue;
-    const version = versions.get(operator);
-    if (version === undefined) {
-      const remedy = "put the operator back under that name, or start under another pipeline name";
-      throw new StreamError(
-        "invalid",
-        `the checkpoint holds state of operator "${operator}", which the plan has not; ${remedy}`,
-      );
-    }
-    if (version !== stateVersion) {
-      const versions = `version ${stateVersion}, while the plan declares version ${version}`;
-      const remedy = "run the code that declares that version, or give the operator another name";
-      throw new StreamError(
-        "invalid",
-        `the checkpoint holds state of operator "${operator}" in ${versions}; ${remedy}`,
-      );
-    }
-  }
-}
-
-function filesOf(ref: SnapshotRef): readonly SnapshotFile[] {
-  return ref.base === null ? ref.deltas : [ref.base, ...ref.deltas];
+  const isOther = ({ operator, stateVersion }: SnapshotSlice) =>
+    leaveOut.includes(operator) || byOperator.get(operator)?.stateVersion !== stateVersion;
+  return slicesOf(ref).some(isOther) ? null : ref;
 }
 
 const slicesOf = (ref: SnapshotRef): readonly SnapshotSlice[] => filesOf(ref).flatMap(({ slices }) => slices);
 
-const nameOf = (stored: Stored): string => (stored.kind === "object" ? stored.key : `inline ${stored.sha256}`);
+/** For messages. */
+export const bodyName = (stored: Stored): string => (stored.kind === "object" ? stored.key : `inline ${stored.sha256}`);
 
 function checkFileHeader(read: SliceRead, bytes: Uint8Array, kind: SnapshotKind): void {
   if (read.offset > 0) return;
@@ -97,7 +67,7 @@ function checkFileHeader(read: SliceRead, bytes: Uint8Array, kind: SnapshotKind)
   if (expected.equals(found)) return;
   throw new StreamError(
     "corrupt",
-    `snapshot ${nameOf(read.file.body)}: begins with ${found.toString("hex")}, expected ${expected.toString("hex")} (a ${kind})`,
+    `snapshot ${bodyName(read.file.body)}: begins with ${found.toString("hex")}, expected ${expected.toString("hex")} (a ${kind})`,
   );
 }
 
@@ -110,35 +80,29 @@ function applySlice(
   const table = tables.get(slice.operator);
   if (table === undefined) return;
   const from = slice.offset - read.offset;
-  const opened = readSlice(bytes.subarray(from, from + slice.length), slice, nameOf(read.file.body));
-  const places = placesOf(table, opened);
-  const isSame = places.every((place, column) => place === column);
+  const opened = readSlice(bytes.subarray(from, from + slice.length), slice, bodyName(read.file.body));
+  const convert = converter(table, opened);
   opened.each((keyGroup, key, values) => {
     if (keyGroup < keyGroups[0] || keyGroup > keyGroups[1]) return;
-    const placed =
-      values === null || isSame ? values : places.map((place) => (place === null ? undefined : values[place]));
-    table.restore(key, keyGroup, placed);
+    table.restore(key, keyGroup, values === null ? null : convert(key, values));
   });
 }
 
+/** From the values of the slice to those of the table. */
+function converter(
+  table: StateTable,
+  slice: OpenedSlice,
+): (key: Key, values: readonly unknown[]) => readonly unknown[] | null {
+  if (slice.stateVersion !== table.stateVersion) return (key, values) => migrated(table, slice, key, values);
+  const places = placesOf(table, slice);
+  if (places.every((place, column) => place === column)) return (_key, values) => values;
+  return (_key, values) => places.map((place) => (place === null ? undefined : values[place]));
+}
+
 /** For each state of the table its place in the slice, or null where it was added since. */
-function placesOf(table: StateTable, slice: OpenedSlice): readonly (number | null)[] {
+function placesOf({ operator, stateVersion, columns }: StateTable, slice: OpenedSlice): readonly (number | null)[] {
   const inSlice = new Map(slice.columns.map(({ name, kind }, place) => [name, { kind, place }]));
-  const places = table.columns.map(({ name, kind }) => {
-    const found = inSlice.get(name);
-    inSlice.delete(name);
-    if (found !== undefined && found.kind !== kind) {
-      throw new StreamError(
-        "invalid",
-        `state "${name}" of operator "${table.operator}" is a ${found.kind} in the checkpoint and a ${kind} in the plan; give the new one another name, or drop the operator's state`,
-      );
-    }
-    return found?.place ?? null;
-  });
-  if (inSlice.size === 0) return places;
-  const names = [...inSlice.keys()].map((name) => `"${name}"`).join(", ");
-  throw new StreamError(
-    "invalid",
-    `the checkpoint holds state ${names} of operator "${table.operator}", which the plan does not declare; put it back, or give the operator another name`,
-  );
+  const states = Object.fromEntries(slice.columns.map(({ name, kind }) => [name, kind]));
+  checkShape({ operator, stateVersion, columns }, { keys: [], states });
+  return columns.map(({ name }) => inSlice.get(name)?.place ?? null);
 }

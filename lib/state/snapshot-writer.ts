@@ -1,7 +1,7 @@
 import { gzipSync } from "node:zlib";
 import { invariant, StreamError } from "../model/errors.js";
 import { sha256 } from "../model/sha256.js";
-import type { SnapshotSlice } from "../model/snapshots.js";
+import type { SnapshotFile, SnapshotSlice, StoredShape } from "../model/snapshots.js";
 import { type EncodedSlice, EntryEncoder } from "./entry-encoder.js";
 import {
   fileHeader,
@@ -16,6 +16,8 @@ import type { StateTable } from "./table.js";
 export interface EncodedSnapshot {
   readonly kind: SnapshotKind;
   readonly slices: readonly EncodedSlice[];
+  /** By operator, of those that have slices. */
+  readonly operators: Readonly<Record<string, StoredShape>>;
 }
 
 export interface EncodeOptions {
@@ -103,7 +105,10 @@ export class Snapshot {
   /** What was encoded, once a step was the last one. */
   get encoded(): EncodedSnapshot {
     invariant(this.#phase === "done", "a snapshot that is not encoded yet");
-    return { kind: this.kind, slices: this.#slices };
+    const shapes = this.#parts.flatMap(({ table, encoder }) =>
+      encoder.bytes === 0 ? [] : [[table.operator, encoder.shape] as const],
+    );
+    return { kind: this.kind, slices: this.#slices, operators: Object.fromEntries(shapes) };
   }
 
   /** Gives it up, wherever it stands. The next snapshot of these tables must be a base. */
@@ -190,11 +195,14 @@ export interface FinishOptions {
   readonly pause?: () => Promise<void>;
 }
 
+/** A file, and what the index says of it. */
+export type FinishedSnapshot = Required<Pick<SnapshotFile, "slices" | "operators">> & { readonly bytes: Uint8Array };
+
 /** The file and the index of it, for the manifest. The same snapshot gives the same bytes. */
 export async function finishSnapshot(
   encoded: EncodedSnapshot,
   { compress, pause }: FinishOptions = {},
-): Promise<{ readonly bytes: Uint8Array; readonly slices: readonly SnapshotSlice[] }> {
+): Promise<FinishedSnapshot> {
   const most = encoded.slices.reduce((sum, { bytes }) => sum + bytes.length, fileHeaderBytes);
   const file = new Uint8Array(most);
   file.set(fileHeader(encoded.kind));
@@ -212,7 +220,7 @@ export async function finishSnapshot(
     await pause?.();
     sincePause = 0;
   }
-  return { bytes: file.subarray(0, offset), slices };
+  return { bytes: file.subarray(0, offset), slices, operators: encoded.operators };
 }
 
 /** The bytes, compressed if that is wanted and pays. */

@@ -1,5 +1,7 @@
-import { invariant, unreachable } from "../model/errors.js";
+import { invariant, StreamError, unreachable } from "../model/errors.js";
 import type { Key } from "../model/keys.js";
+import type { KeyType } from "../model/snapshots.js";
+import { type Migrations, noMigrations } from "../pipeline/migrations.js";
 import type { StateDeclaration } from "../pipeline/plan.js";
 import { listAccessor, mapAccessor, valueAccessor } from "./accessors.js";
 import { Entries, type Save } from "./entries.js";
@@ -25,6 +27,8 @@ export interface Column {
 export interface StateTable {
   readonly operator: string;
   readonly stateVersion: number;
+  /** From older versions (P2). */
+  readonly migrations: Migrations;
   /** Sorted by name, so that the order of declaration does not matter to a snapshot. */
   readonly columns: readonly Column[];
   /** What it holds, for the writer of snapshots. */
@@ -57,6 +61,13 @@ export interface StateTable {
   advanceCut(count: number): boolean;
   /** Gives the cut up. The next one must be a base. */
   abandonCut(): void;
+  /**
+   * What was restored has keys of these types: the first key that is entered must be of one of them, or other code gives keys by
+   * which none of it would ever be found.
+   *
+   * @param refuse makes of the failure what is thrown
+   */
+  expectKeys(types: readonly KeyType[], refuse: (error: StreamError) => Error): void;
   /** Puts what a snapshot holds for a key: values by column as {@link savedValue} makes them, or null if it was removed. */
   restore(key: Key, keyGroup: number, values: readonly unknown[] | null): void;
 }
@@ -66,15 +77,18 @@ export function createStateTable(
   operator: string,
   stateVersion: number,
   declarations: Readonly<Record<string, StateDeclaration>>,
+  migrations: Migrations = noMigrations,
 ): StateTable {
   const declared = Object.entries(declarations).sort(([a], [b]) => (a < b ? -1 : 1));
   const columns = declared.map(([name, { kind }]) => Object.freeze({ name, kind }));
   const entries = new Entries(columns.length);
   const hasMaps = columns.some(({ kind }) => kind === "map");
   const accessors = declared.map(([name, state], column) => [name, accessor(entries, column, name, state)] as const);
+  let prove: ((key: Key) => void) | null = null;
   return {
     operator,
     stateVersion,
+    migrations,
     columns,
     rows: entries.rows,
     // Without a prototype, so that no name means anything before it is declared.
@@ -85,12 +99,22 @@ export function createStateTable(
     get dirty() {
       return entries.dirty;
     },
-    enter: (key) => entries.enter(key),
+    enter(key) {
+      if (prove !== null) prove(key);
+      entries.enter(key);
+    },
     begin: () => entries.begin(),
     rollback: () => entries.rollback(),
     beginCut: (kind, save) => entries.beginCut(kind, save),
     advanceCut: (count) => entries.advance(count),
     abandonCut: () => entries.abandonCut(),
+    expectKeys(types, refuse) {
+      prove = (key) => {
+        const type = keyTypeOf(key);
+        if (!types.includes(type)) throw refuse(otherKeys(operator, types, type));
+        prove = null;
+      };
+    },
     restore(key, keyGroup, values) {
       invariant(entries.settled, `operator ${operator}: a restore into a table that was changed`);
       const cells =
@@ -98,6 +122,19 @@ export function createStateTable(
       entries.restore(key, keyGroup, cells);
     },
   };
+}
+
+export function keyTypeOf(key: Key): KeyType {
+  const type = typeof key;
+  return type === "object" ? "array" : (type as KeyType);
+}
+
+function otherKeys(operator: string, types: readonly KeyType[], type: KeyType): StreamError {
+  const remedy = `bring such keys back, give the operator another name, or leave its state out with --allow-dropped ${operator}`;
+  return new StreamError(
+    "invalid",
+    `the state that was restored is by keys of type ${types.join(" or ")}, and keyBy now gives one of type ${type}, so that none of it would be found; ${remedy}`,
+  );
 }
 
 function accessor(entries: Entries, column: number, name: string, state: StateDeclaration): unknown {

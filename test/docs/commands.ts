@@ -20,9 +20,19 @@ export function readCommandLine(): CommandLine {
   const names = [...listed.matchAll(/^ {2}([a-z]+) /gm)]
     .map((match) => match[1] ?? "")
     .filter((name) => name !== "help");
+  /** A command, and those below it, such as "state set". */
+  const optionsOf = (name: string) => {
+    const text = help(...name.split(" "));
+    const listedBelow = text.split(/^Commands:$/m)[1]?.split("\n\n")[0] ?? "";
+    const below = [...listedBelow.matchAll(/^ {2}([a-z]+) /gm)];
+    return [
+      [name, optionsIn(text)] as const,
+      ...below.map(([, second]) => [`${name} ${second}`, optionsIn(help(name, second ?? ""))] as const),
+    ];
+  };
   const { scripts } = JSON.parse(readFileSync(join(repository, "package.json"), "utf8"));
   return {
-    commands: new Map(names.map((name) => [name, optionsIn(help(name))])),
+    commands: new Map(names.flatMap(optionsOf)),
     scripts: new Set(Object.keys(scripts)),
   };
 }
@@ -64,7 +74,11 @@ const foreign = new Set(["export", "aws", "rm", "git", "sudo", "docker", ".ci/ru
 
 function lineProblems(words: readonly string[], known: CommandLine): readonly string[] {
   const [program = "", first = "", second = "", ...rest] = words;
-  if (program === "npx" && first === "tidemark") return tidemarkProblems(second, rest, known);
+  if (program === "npx" && first === "tidemark") {
+    const [third = "", ...behind] = rest;
+    const isBelow = known.commands.has(`${second} ${third}`);
+    return isBelow ? tidemarkProblems(`${second} ${third}`, behind, known) : tidemarkProblems(second, rest, known);
+  }
   if (program === "npx" && first === "vitest") return missingFiles(rest);
   if (program === "npx" && first === "cdk") return cdkCommands.has(second) ? [] : [`cdk has no command "${second}"`];
   if (program === "npm" && first === "run") return known.scripts.has(second) ? [] : [`there is no script "${second}"`];
@@ -88,10 +102,25 @@ function tidemarkProblems(command: string, words: readonly string[], known: Comm
     if (option === undefined) problems.push(`"${command}" has no option ${word}`);
     else if (option.takesValue && (words[++at] ?? "-").startsWith("-")) problems.push(`${word} takes a value`);
   }
-  const wanted = command === "cloud" ? 0 : command === "verify" || command === "delete" ? 2 : 1;
-  if (files.length !== wanted) problems.push(`"${command}" takes ${wanted} file, not ${files.length}`);
+  const [wanted, most] = wantedFiles.get(command) ?? [1, 1];
+  if (files.length < wanted || files.length > most)
+    problems.push(`"${command}" takes ${wanted} file, not ${files.length}`);
   return [...problems, ...missingFiles(files)];
 }
+
+/** What stands behind a command, where it is not one file alone. */
+const wantedFiles: ReadonlyMap<string, readonly [least: number, most: number]> = new Map([
+  ["cloud", [0, 0]],
+  ["init", [0, 1]],
+  ["doctor", [0, 1]],
+  ["verify", [2, 2]],
+  ["delete", [2, 2]],
+  ["diff", [3, 4]],
+  ["state", [2, 3]],
+  ["state set", [3, 3]],
+  ["state delete", [3, 3]],
+  ["explain", [2, 2]],
+]);
 
 /** Of a file in a folder: those without one are the user's own. */
 const missingFiles = (files: readonly string[]): readonly string[] =>

@@ -129,7 +129,7 @@ describe("the supervisor's function", () => {
     expect(invoked).toEqual([]);
 
     const told = await call({ TIDEMARK_TASK_VERSION: "12", TIDEMARK_METRICS: "tidemark" });
-    const [metrics = "", answer = ""] = told.slice(-2);
+    const [metrics = "", usage = "", answer = ""] = told.slice(-3);
     expect(JSON.parse(answer)).toEqual({ status: "running", generation: 1, completed: null });
     // K2: one task for each of the two shards, and the four that count.
     expect(invoked).toHaveLength(6);
@@ -141,6 +141,12 @@ describe("the supervisor's function", () => {
       numRestarts: 0,
       failed: 0,
       _aws: { CloudWatchMetrics: [{ Namespace: "tidemark", Dimensions: [["environment", "pipeline"]] }] },
+    });
+    // The names of commands are those of the SDK, although the bundle's are shortened.
+    expect(JSON.parse(usage)).toMatchObject({
+      event: "usage",
+      requestsBy: { "Lambda.Invoke": 6, "DynamoDB.GetItem": expect.any(Number) },
+      dollars: expect.any(Number),
     });
   });
 });

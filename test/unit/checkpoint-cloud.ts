@@ -44,6 +44,7 @@ export async function world(fates: readonly Fate[] = [], options: PipelineOption
     functions,
     decider: { functionVersion, settings: made.plan.settings, needsExchange: () => false },
     memory: emptyMemory(),
+    tell: () => undefined,
   });
   const wish = async (next: Desired) => {
     const before = await stored.readDesired(memory.store);

@@ -75,7 +75,7 @@ beforeEach(() => {
     AWS_SECRET_ACCESS_KEY: "test",
   };
   for (const [name, value] of Object.entries({ ...aws, ...environmentVariables(environment) })) vi.stubEnv(name, value);
-  vi.spyOn(console, "log").mockImplementation(() => undefined);
+  vi.spyOn(process.stdout, "write").mockImplementation(() => true);
 });
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -151,6 +151,8 @@ describe("P4 a deployment", () => {
       context("12"),
     );
     expect(answer).toBeNull();
-    expect(console.log).toHaveBeenLastCalledWith(expect.stringContaining('{"event":"refused","kind":"invalid"'));
+    expect(process.stdout.write).toHaveBeenLastCalledWith(
+      expect.stringContaining('{"event":"refused","kind":"invalid"'),
+    );
   });
 });

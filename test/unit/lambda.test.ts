@@ -11,6 +11,7 @@ import { provisioner, registersKey } from "../../lib/connectors/provision.js";
 import { startCloud } from "../../lib/local/cloud/server.js";
 import type { Invocation } from "../../lib/model/head.js";
 import { sha256 } from "../../lib/model/sha256.js";
+import { metricProblems } from "./metric-format.js";
 
 /** Takes Lambda's asynchronous invocations, and remembers them: the handlers are called by the tests. */
 async function openInvocations() {
@@ -55,7 +56,7 @@ const schedule = { version: "0", "detail-type": "Scheduled Event", source: "aws.
 let cloud: Awaited<ReturnType<typeof startCloud>>;
 let lambda: Awaited<ReturnType<typeof openInvocations>>;
 let clients: ReturnType<typeof awsClients>;
-const logged: unknown[] = [];
+const logged: Readonly<Record<string, unknown>>[] = [];
 let names = 0;
 
 beforeAll(async () => {
@@ -90,7 +91,10 @@ beforeEach(() => {
   for (const [name, value] of Object.entries({ ...aws, ...environmentVariables(environment) })) vi.stubEnv(name, value);
   logged.length = 0;
   lambda.sent.length = 0;
-  vi.spyOn(console, "log").mockImplementation((line: string) => void logged.push(JSON.parse(line)));
+  vi.spyOn(process.stdout, "write").mockImplementation((line) => {
+    logged.push(JSON.parse(String(line)));
+    return true;
+  });
 });
 afterEach(() => {
   vi.unstubAllEnvs();
@@ -190,7 +194,20 @@ describe("the task's function", () => {
     const handler = taskHandler(made);
     const refused = { kind: "refused", why: expect.stringContaining("P4") };
     expect(await handler(invocation, context("8"))).toMatchObject(refused);
-    expect(logged).toEqual([{ event: "session", pipeline: made.name, outcome: expect.objectContaining(refused) }]);
+    expect(logged).toEqual([
+      {
+        event: "session",
+        pipeline: made.name,
+        task: "0.0",
+        outcome: expect.objectContaining(refused),
+        level: "INFO",
+        message: "session",
+        timestamp: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]{12}Z$/),
+        service: made.name,
+        cold_start: true,
+        function_request_id: "q1",
+      },
+    ]);
     const later = { ...invocation, generation: 2 };
     expect(await handler(later, context())).toMatchObject({ kind: "refused", why: expect.stringContaining("2") });
   });
@@ -203,6 +220,58 @@ describe("the task's function", () => {
     const [next] = lambda.sent;
     expect(next?.path).toContain("the-task/invocations?Qualifier=7");
     expect(next?.payload).toMatchObject({ ...invocation, leaseVersion: 2 });
+  });
+});
+
+describe("the figures of a function", () => {
+  interface Used {
+    readonly task?: string;
+    readonly requests: number;
+    readonly dollars: number;
+    readonly gigabyteSeconds: number;
+    readonly requestsBy: Readonly<Record<string, number>>;
+  }
+  const told = (event: string) => logged.filter((line) => line.event === event);
+
+  it("are told where their namespace is given: requests and dollars at each ack and at the end, checkpoints as they come", async () => {
+    vi.stubEnv("TIDEMARK_METRICS", "acme");
+    vi.stubEnv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1024");
+    const { made, invocation, supervise } = await started();
+    expect(told("supervised")).toMatchObject([{ service: made.name, numRestarts: 0, failed: 0 }]);
+    expect(told("usage")).toMatchObject([{ requestsBy: { "Lambda.Invoke": 1 }, environment: "registers" }]);
+    logged.length = 0;
+    expect(await taskHandler(made)(invocation, context("7", 80_000))).toMatchObject({ kind: "handover" });
+    const usage = told("usage") as unknown as readonly Used[];
+    // N1: a session that leaves does so at its ack. Whoever looks next completes the checkpoint.
+    await supervise(schedule, context());
+    for (const line of logged) expect(metricProblems(JSON.stringify(line))).toEqual([]);
+    expect(told("checkpoint")).toMatchObject([
+      {
+        checkpoint: 1,
+        status: "completed",
+        reason: "handover",
+        numberOfCompletedCheckpoints: 1,
+        tasks: [{ task: "0.0", recordsIn: 0 }],
+      },
+    ]);
+    expect(usage.map(({ task }) => task)).toEqual(["0.0", undefined]);
+    for (const { requests, requestsBy } of usage)
+      expect(requests).toBe(Object.values(requestsBy).reduce((sum, n) => sum + n, 0));
+    const [first, last] = usage;
+    expect(first?.requestsBy["Kinesis.GetRecords"]).toBeGreaterThan(0);
+    expect(first?.requestsBy["DynamoDB.GetItem"]).toBeGreaterThan(0);
+    // The start, a gigabyte for so many seconds, and what the requests cost.
+    for (const [index, one] of usage.entries())
+      expect(one.dollars).toBeGreaterThan((index === 0 ? 0.2 / 1e6 : 0) + one.gigabyteSeconds * 0.0000133);
+    expect(last?.requestsBy["Lambda.Invoke"]).toBe(1);
+    expect(first?.gigabyteSeconds).toBeGreaterThan(0);
+  });
+
+  it("are not told where it is not", async () => {
+    const { made, invocation } = await started();
+    await taskHandler(made)(invocation, context("7", 80_000));
+    expect(logged.map(({ event }) => event)).toEqual(["session"]);
+    for (const line of logged) expect(line).not.toHaveProperty("_aws");
   });
 });
 

@@ -232,7 +232,7 @@ describe("shape", () => {
 describe("operators and their state", () => {
   it("what is no operator, or has a misspelt member", () => {
     expect(processed(undefined)).toContain(
-      'operator "o": must be an object with version, parallelism, state, onRecord',
+      'operator "o": must be an object with version, migrate, parallelism, state, onRecord',
     );
     expect(processed(() => {})).toContain("not a function");
     expect(processed({ state: {}, onrecord: () => {} })).toContain('"onrecord" is not known');
@@ -257,7 +257,21 @@ describe("operators and their state", () => {
       );
     expect(reduced({ parallelism: 65 })).toContain('operator "r": parallelism: must be a whole number from 1 to 64');
     expect(reduced({ paralelism: 2 })).toContain('operator "r": options: "paralelism" is not known');
-    expect(reduced(2)).toContain("must be an object with parallelism, not a number");
+    expect(reduced(2)).toContain("must be an object with version, migrate, parallelism, not a number");
+  });
+
+  it("P2 migrations that begin at no version before this one, with a step missing, or that are none", () => {
+    const step = (old: unknown) => old;
+    const migrating = (version: number, migrate: unknown) => processed({ version, migrate, state: {}, onRecord() {} });
+    expect(migrating(3, { 1: step })).toContain(
+      'operator "o": migrate: has no step from version 2 to 3, so that state of version 1 cannot become version 3; add 2: (old)',
+    );
+    expect(migrating(4, { 1: step, 3: step })).toContain("has no step from version 2 to 3");
+    expect(migrating(2, { 2: step })).toContain('a step from version "2", but this is version 2');
+    expect(migrating(2, { first: step })).toContain('a step from version "first"');
+    expect(migrating(2, { 1: 7 })).toContain("migrate, the step from version 1: must be a function, not a number");
+    expect(migrating(2, { 1: async () => {} })).toContain("is an async function");
+    expect(migrating(2, [step])).toContain("migrate: must be an object of functions by version");
   });
 
   it("state that is missing, no declaration, or without a usable name", () => {

@@ -205,7 +205,7 @@ describe("connect", () => {
     expect(said({ onRight: 1 })).toContain('operator "join": onRight: must be a function, not a number');
     expect(said({ onRight: async () => {} })).toContain("onRight: is an async function");
     expect(said({ onRecord: () => {} })).toContain(
-      '"onRecord" is not known; it may have version, parallelism, state, onLeft, onRight',
+      '"onRecord" is not known; it may have version, migrate, parallelism, state, onLeft, onRight',
     );
     expect(said({ state: { n: 0 } })).toContain('operator "join", state "n": is a number; declare it');
     expect(said({ version: 0 })).toContain("version: must be a whole number from 1");

@@ -248,7 +248,7 @@ describe("C1 an ack lists all that is not committed", () => {
     body: { kind: "object", key, size: 1, sha256: sha256(key) },
     records: 1,
   });
-  const parts = { state: null, held: [], sealed: [], logs: [], written: Promise.resolve() };
+  const parts = { state: null, held: [], sealed: [], logs: [], written: Promise.resolve(), dryRows: {} };
   const cut: Cut = { ...at, ...parts, positions: { in: [] } };
   const durable: Durable = { snapshot: { format: 1, base: null, deltas: [] }, prepared: [], bytes: 17 };
   const ackWith = async (count: number) => {

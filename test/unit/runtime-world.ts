@@ -115,19 +115,33 @@ function processOf(world: World): { readonly world: World; die(): void } {
   };
 }
 
+/** What pipelines share that run on one cloud. */
+function newServices() {
+  const clock = virtualClock();
+  return {
+    clock,
+    stream: memoryLog(clock),
+    disk: memoryFiles(),
+    lake: memoryObjects(),
+    tables: memoryTables(),
+    bucket: memoryBlobs(),
+    registers: memoryRegisters(),
+  };
+}
+
 /** A cloud in this process that runs the sessions of a pipeline as they are invoked, and its supervisor each minute. */
 export function cloud(
   made: Pipeline<never, never> | { readonly plan: Deployment["plan"] },
-  options: { readonly way?: Way; readonly lifetime?: number; readonly memoryBytes?: number } = {},
+  options: {
+    readonly way?: Way;
+    readonly lifetime?: number;
+    readonly memoryBytes?: number;
+    /** Of the cloud of another pipeline, beside which this one runs. */
+    readonly services?: ReturnType<typeof newServices>;
+  } = {},
 ) {
-  const { way = () => 0, lifetime = 900_000, memoryBytes = null } = options;
-  const clock = virtualClock();
-  const stream = memoryLog(clock);
-  const disk = memoryFiles();
-  const lake = memoryObjects();
-  const tables = memoryTables();
-  const bucket = memoryBlobs();
-  const registers = memoryRegisters();
+  const { way = () => 0, lifetime = 900_000, memoryBytes = null, services = newServices() } = options;
+  const { clock, stream, disk, lake, tables, bucket, registers } = services;
   const outcomes: SessionOutcome[] = [];
   const logged: { readonly event: string }[] = [];
   const alive = new Map<ReturnType<typeof processOf>, Invocation>();
@@ -188,6 +202,8 @@ export function cloud(
   const store = { pipeline: made.plan.graph.name, registers: registers.registers, blobs: bucket.blobs, clock };
   const head = async (): Promise<Head | null> => (await readHead(store))?.value ?? null;
   return {
+    services,
+    deployment,
     clock,
     store,
     stream: stream.control,

@@ -3,7 +3,7 @@ import { Decoder } from "cbor-x";
 import { describe, expect, it } from "vitest";
 import type { Key } from "../../lib/model/keys.js";
 import { sha256 } from "../../lib/model/sha256.js";
-import type { SnapshotRef, SnapshotSlice } from "../../lib/model/snapshots.js";
+import type { SnapshotFile, SnapshotRef, SnapshotSlice } from "../../lib/model/snapshots.js";
 import type { ListState, ValueState } from "../../lib/pipeline/state-spec.js";
 import { restoreInto } from "../../lib/state/snapshot-reader.js";
 import { createStateTable, type StateTable } from "../../lib/state/table.js";
@@ -14,6 +14,7 @@ import { allGroups, Files, mixedOf, mixedTable } from "./state-samples.js";
 interface GoldenFile {
   readonly hex: string;
   readonly slices: readonly SnapshotSlice[];
+  readonly operators: SnapshotFile["operators"];
 }
 interface Golden {
   readonly example: { readonly base: GoldenFile; readonly delta: GoldenFile };
@@ -109,23 +110,27 @@ async function everyKindFile() {
   return { files, file: await files.write([table], { kind: "base", sliceBytesTarget: 200 }) };
 }
 
-const goldenOf = (
-  files: Files,
-  file: { readonly body: unknown; readonly slices: readonly SnapshotSlice[] },
-  index: number,
-): GoldenFile => ({
+const goldenOf = (files: Files, file: SnapshotFile, index: number): GoldenFile => ({
   hex: Buffer.from([...files.bytes.values()][index] ?? []).toString("hex"),
   slices: file.slices,
+  operators: file.operators,
 });
 
 /** Files as a restore finds them, with the golden bytes in them. */
 function goldenRef(...found: readonly GoldenFile[]): { readonly files: Files; readonly ref: SnapshotRef } {
   const files = new Files();
-  const [base, ...deltas] = found.map(({ hex, slices }, i) => {
+  const [base, ...deltas] = found.map(({ hex, slices, operators }, i) => {
     const bytes = Buffer.from(hex, "hex");
     files.bytes.set(`golden-${i}`, bytes);
     const body = { kind: "object", key: `golden-${i}`, size: bytes.length, sha256: sha256(bytes) };
-    return { format: 1, body, session: "s", epoch: i + 1, slices } as unknown as SnapshotRef["deltas"][number];
+    return {
+      format: 1,
+      body,
+      session: "s",
+      epoch: i + 1,
+      slices,
+      operators,
+    } as unknown as SnapshotRef["deltas"][number];
   });
   return { files, ref: { format: 1, base: base ?? null, deltas } };
 }

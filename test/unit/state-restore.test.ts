@@ -133,7 +133,7 @@ describe("P2 state that the plan does not know", () => {
     const renamed = createStateTable("op", 1, { other: { kind: "value" } });
     const removed = expect.objectContaining({
       kind: "invalid",
-      message: expect.stringMatching(/state "value" of operator "op"/),
+      message: expect.stringMatching(/operator "op" has changed.*"value" is a value .* not declared/),
     });
     await expect(restoreInto([renamed], ref, allGroups, files.read)).rejects.toThrow(removed);
     const reshaped = createStateTable("op", 1, { value: { kind: "list" } });

@@ -74,11 +74,11 @@ export class Files {
   }
 
   async store(encoded: EncodedSnapshot): Promise<SnapshotFile> {
-    const { bytes, slices } = await finishSnapshot(encoded);
+    const { bytes, ...index } = await finishSnapshot(encoded);
     const key = `snapshot-${this.bytes.size + 1}`;
     this.bytes.set(key, bytes);
     const body = { kind: "object", key, size: bytes.length, sha256: sha256(bytes) } as const;
-    return { format: 1, body, session: sessionId("s1"), epoch: checkpointId(this.bytes.size), slices };
+    return { format: 1, body, session: sessionId("s1"), epoch: checkpointId(this.bytes.size), ...index };
   }
 
   readonly read: ReadRange = async (stored, [offset, length]) => {

@@ -1,4 +1,5 @@
 import { Command } from "commander";
+import type { Start } from "../../checkpoint/wishes.js";
 import { duration, port } from "../arguments.js";
 import { interruptSignal } from "../interrupt.js";
 import { type DevOptions, runDev } from "./dev.js";
@@ -50,6 +51,22 @@ Examples:
   tidemark dev flights.ts                             until Ctrl-C
   tidemark dev flights.ts --until-drained --chaos 2s  all input, once, through crashes`;
 
+/** For commands that run a pipeline here as `dev` does. */
+export interface RunHere {
+  readonly untilDrained: boolean;
+  readonly data?: string;
+  readonly aws: boolean;
+  readonly json: boolean;
+  readonly start: Start | null;
+  readonly as: string | null;
+}
+
+/** Returns the exit code. @throws StreamError as {@link runDev} does */
+export function runDevHere(file: string, { untilDrained, data, aws, json, start, as }: RunHere): Promise<number> {
+  const flags = { untilDrained, aws, create: true, json, ...(data === undefined ? {} : { data }) };
+  return runDev({ ...optionsOf(file, flags), start, as });
+}
+
 function optionsOf(file: string, flags: Flags): DevOptions {
   const write = (text: string) => void process.stdout.write(text);
   const screen: Screen = {
@@ -65,6 +82,8 @@ function optionsOf(file: string, flags: Flags): DevOptions {
     sessionMillis: flags.session ?? sessionMillisMax,
     cloud: { data: flags.data ?? null, port: flags.port ?? null, aws: flags.aws },
     create: flags.create,
+    as: null,
+    start: null,
     listener: flags.json ? jsonOutput(write) : liveOutput(screen, () => performance.now()),
     interrupt: interruptSignal("stopping at a checkpoint; Ctrl-C again ends at once"),
   };

@@ -1,5 +1,6 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { Start } from "../../checkpoint/wishes.js";
 import { type Runner, startRunner } from "../../local/runner/runner.js";
 import { formatMillis } from "../../model/duration.js";
 import { StreamError } from "../../model/errors.js";
@@ -10,6 +11,7 @@ import { unlessInterrupted } from "../interrupt.js";
 import { type LoadedPipeline, loadPipeline } from "../load-pipeline.js";
 import { startEngine } from "./engine.js";
 import type { DevListener } from "./events.js";
+import { firstRequest } from "./first-request.js";
 import { bundleFunctions } from "./function-bundle.js";
 import { checkPresent, makeMissing } from "./resources.js";
 import { Told } from "./told.js";
@@ -25,6 +27,10 @@ export interface DevOptions {
   /** Make streams, tables and bucket that a local endpoint lacks. */
   readonly create: boolean;
   readonly listener: DevListener;
+  /** The name that it runs under, which is a fork's; null: its own. */
+  readonly as: string | null;
+  /** What to go on from; null: what somebody has asked for, else the last checkpoint. */
+  readonly start: Start | null;
   /** Aborted by Ctrl-C. */
   readonly interrupt: AbortSignal;
 }
@@ -52,13 +58,14 @@ interface Stage {
   readonly told: Told;
   readonly target: Target;
   readonly made: readonly string[];
+  readonly start: Start | null;
   /** What function processes load. */
   readonly entry: string;
 }
 
 /** @param opened gets what closes what was opened, as soon as it is open */
 async function prepare(options: DevOptions, opened: (() => Promise<unknown>)[]): Promise<Stage> {
-  const pipeline = await loadPipeline(options.file);
+  const pipeline = await loadPipeline(options.file, options.as);
   checkSession(pipeline, options.sessionMillis);
   warnOfShortSession(pipeline, options.sessionMillis);
   const config = await readConfig(pipeline.root);
@@ -74,9 +81,10 @@ async function prepare(options: DevOptions, opened: (() => Promise<unknown>)[]):
   opened.unshift(async () => cloud.own?.stop());
   const target = openTarget({ pipeline: name, endpoint: cloud.endpoint, aws: options.cloud.aws }, config);
   opened.push(async () => target.clients.destroy());
-  const made = target.local && options.create ? await makeMissing(target, pipeline.plan) : [];
-  await checkPresent(target, pipeline.plan);
-  return { pipeline, runner, told, target, made, entry: await bundling };
+  const { start, modes } = await firstRequest(name, target, options.start);
+  const made = target.local && options.create ? await makeMissing(target, pipeline.plan, modes) : [];
+  await checkPresent(target, pipeline.plan, modes);
+  return { pipeline, runner, told, target, made, start, entry: await bundling };
 }
 
 /** N1: a session that has hardly begun would ask for its last checkpoint. */
@@ -115,10 +123,11 @@ async function openRunner(pipeline: LoadedPipeline, told: Told): Promise<Runner>
 }
 
 async function run(stage: Stage, options: DevOptions): Promise<void> {
-  const { pipeline, target, runner, told, made, entry } = stage;
+  const { pipeline, target, runner, told, made, entry, start } = stage;
   const { name } = pipeline.plan.graph;
   const endpoint = target.endpoint ?? `AWS, ${process.env.AWS_REGION ?? "the SDK's region"}`;
-  const engine = await startEngine({ pipeline, entry, target, runner, told, sessionMillis: options.sessionMillis });
+  const { sessionMillis } = options;
+  const engine = await startEngine({ pipeline, entry, target, runner, told, sessionMillis, start });
   options.listener({ event: "ready", pipeline: name, endpoint, functionsEndpoint: runner.endpoint, made });
   await watch(engine, { ...options, pipeline: name, endpoint });
 }

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { tasksOf } from "../../checkpoint/fold.js";
 import { type CheckpointStore, readGenerationRecord, readHead } from "../../checkpoint/store.js";
 import { readTaskFacts } from "../../checkpoint/task-facts.js";
-import { wishRunning, wishStopped } from "../../checkpoint/wishes.js";
+import { type Start, wishRunningFrom, wishStopped } from "../../checkpoint/wishes.js";
 import { environmentVariables } from "../../compose.js";
 import type { Runner } from "../../local/runner/runner.js";
 import type { StreamError } from "../../model/errors.js";
@@ -23,6 +23,8 @@ export interface EngineOptions {
   readonly sessionMillis: number;
   readonly runner: Runner;
   readonly told: Told;
+  /** What to go on from; absent or null: the last checkpoint. */
+  readonly start?: Start | null;
 }
 
 /** A pipeline that runs in function processes of this machine. */
@@ -59,8 +61,8 @@ export async function startEngine(options: EngineOptions): Promise<Engine> {
   // P4: the functions of this start, which no other start can invoke, are a version of their own: another's supervisor opens nothing with it.
   const version = `${pipeline.version}-${randomBytes(4).toString("hex")}`;
   deploy(options, version, await functionVariables(target));
-  const request = randomUUID();
-  await wishRunning(store, { functionVersion: version, fingerprint: plan.fingerprint }, request);
+  const start = options.start ?? { id: randomUUID(), from: null, dropped: [] };
+  await wishRunningFrom(store, { functionVersion: version, fingerprint: plan.fingerprint }, start);
   const { supervisor, task } = target.environment.functions;
   runner.send({ functionName: supervisor, payload: {} });
   runner.every(superviseMillis, supervisor, {});

@@ -10,7 +10,7 @@ import { startOfTime } from "../seeded/scheduler.js";
 import { boundedPlan, inputMillis } from "./bounded-plan.js";
 import { type AnyInput, type AnyPartitionKeys, feed } from "./feed.js";
 import { makeTargets, type Seen, seenRows } from "./seen-rows.js";
-import { VirtualCloud } from "./virtual-cloud.js";
+import { type LoggedEvent, VirtualCloud } from "./virtual-cloud.js";
 
 export interface RunOptions<Ins> {
   /** Draws when records arrive, which sessions die, and where. The same seed gives the same run. 1 where it is not given. */
@@ -43,6 +43,8 @@ export interface RunResult<Outs> {
   readonly restarts: number;
   /** Sessions killed. */
   readonly crashes: number;
+  /** Events that functions log: how sessions went, checkpoints with their figures, what the supervisor measured; at in virtual time. */
+  logged(): readonly LoggedEvent[];
   /** All calls to services in their order, with virtual times: what to read where a seed shows something. */
   trace(): readonly string[];
 }
@@ -84,6 +86,7 @@ export async function runPipeline<Ins, Outs>(
     generations: head.generation,
     restarts: head.generation - 1,
     crashes: cloud.kills.done,
+    logged: () => cloud.logged,
     trace: () => cloud.trace(),
   };
 }

@@ -32,6 +32,8 @@ const functionVersion = "1";
 /** After the last record a pipeline ends within so much virtual time, whatever its delays between restarts. */
 const endMillisMax = 4 * 3_600_000;
 
+export type LoggedEvent = Readonly<Record<string, unknown>> & { readonly event: string };
+
 export interface CloudOptions {
   readonly crashes: number;
   /** Of the input. */
@@ -49,6 +51,8 @@ export class VirtualCloud {
   readonly kills: Kills;
   /** Completed so far. */
   checkpoints = 0;
+  /** What sessions and supervisors told, with virtual times. */
+  readonly logged: LoggedEvent[] = [];
   readonly #calls = new RealCalls();
   readonly #plan: Plan;
   readonly #options: CloudOptions;
@@ -143,7 +147,7 @@ export class VirtualCloud {
       },
       functionVersion,
       library: "in memory",
-      log: () => undefined,
+      log: (event) => void this.logged.push({ at: process.now, ...event }),
     };
   }
 

@@ -7,6 +7,8 @@ import { type Outcome, simulate } from "./simulate.js";
 /** Of the end of a trace; of what is before, only what {@link turn} tells. */
 const linesShown = 400;
 
+const progressMillis = 60_000;
+
 /** Runs seeds, and ends with exit code 1 where one of them shows a violation. */
 export async function main(
   args: readonly string[],
@@ -27,7 +29,17 @@ export async function main(
   const failed: Outcome[] = [];
   let virtual = 0;
   let done = 0;
-  for (let seed = from; seed < from + count; seed++) {
+  let told = began;
+  // What has run until then is told, and counts.
+  let isInterrupted = false;
+  process.once("SIGINT", () => {
+    isInterrupted = true;
+  });
+  for (let seed = from; seed < from + count && !isInterrupted; seed++) {
+    if (systemClock.now() - told >= progressMillis) {
+      told = systemClock.now();
+      console.error(`${done} of ${count} seeds, ${failed.length} failed, ${formatMillis(told - began)}`);
+    }
     const outcome = await simulate(seed, { trace: "none" });
     done++;
     virtual += outcome.virtualMillis;

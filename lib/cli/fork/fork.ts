@@ -1,0 +1,110 @@
+import { makeFork } from "../../checkpoint/fork.js";
+import { forkOf } from "../../checkpoint/fork-removal.js";
+import { type CheckpointStore, readGenerationRecord, readHead } from "../../checkpoint/store.js";
+import type { CheckpointRef } from "../../model/checkpoints.js";
+import { StreamError } from "../../model/errors.js";
+import type { SinkMode } from "../../model/head.js";
+import { libraryVersion } from "../../model/library.js";
+import { checkName } from "../../pipeline/checks.js";
+import type { SinkModes } from "../../pipeline/sink-modes.js";
+import { contextOf } from "../check.js";
+import { headOf, type OpenedStore, type StoreFlags } from "../checkpoints.js";
+import { storeOf } from "../environment.js";
+import { loadPipeline } from "../load-pipeline.js";
+import { askedModes } from "../replay/asked-modes.js";
+import { type Estimate, estimate } from "../replay/estimate.js";
+import { haveTargets } from "../replay/other-targets.js";
+import { checkPossible } from "../replay/possible.js";
+import { findNamed } from "../start-from.js";
+
+export interface ForkFlags extends StoreFlags {
+  readonly json: boolean;
+  readonly fromCheckpoint?: string;
+  readonly sinks: readonly string[];
+  readonly code?: string;
+  readonly name?: string;
+  readonly allowDropped: readonly string[];
+  readonly create: boolean;
+  readonly untilDrained: boolean;
+  readonly dryRun: boolean;
+  readonly delete: boolean;
+}
+
+/** A fork that is there, or with `--dry-run` would be. */
+export interface Forked {
+  readonly pipeline: string;
+  readonly fork: string;
+  readonly checkpoint: number;
+  readonly sinks: Readonly<Record<string, SinkMode>>;
+  /** Of what it reads again; null where it was there, and goes on. */
+  readonly estimate: Estimate | null;
+  readonly made: readonly string[];
+  readonly notes: readonly string[];
+}
+
+/** @throws StreamError `invalid`: no name for a pipeline */
+export const forkName = (pipeline: string, { name }: Pick<ForkFlags, "name">): string =>
+  checkName("--name", "the fork's name", name ?? `${pipeline}-fork`);
+
+export const forkStore = ({ target }: OpenedStore, name: string): CheckpointStore => storeOf(name, target);
+
+/**
+ * Makes the fork, or finds the one of that name: then it goes on from where it is.
+ *
+ * @throws StreamError `invalid`: what cannot be, and why
+ */
+export async function haveFork(opened: OpenedStore, file: string, flags: ForkFlags): Promise<Forked> {
+  const { store, target } = opened;
+  const fork = forkName(store.pipeline, flags);
+  const into = forkStore(opened, fork);
+  const head = await headOf(opened);
+  const { plan } = await loadPipeline(flags.code ?? file);
+  const modes = forkModes(askedModes(plan, flags.sinks).modes);
+  const from = await findNamed(opened, head, flags.fromCheckpoint ?? "");
+  const found = { pipeline: store.pipeline, fork, checkpoint: from.checkpointId, sinks: modes };
+  if ((await readHead(into)) !== null) {
+    await checkSame(into, store.pipeline, { from, modes });
+    return { ...found, estimate: null, made: [], notes: [`the fork "${fork}" is there, and goes on from where it is`] };
+  }
+  const asPlanned = { ...opened, plan };
+  const notes = await checkPossible(contextOf(asPlanned), head, from, flags.allowDropped);
+  const figures = await estimate(asPlanned, head, from, modes);
+  const made = await haveTargets(target, plan, modes, flags);
+  const { fingerprint } = (await loadPipeline(flags.code ?? file, fork)).plan;
+  const options = { from, dropped: flags.allowDropped, sinks: modes, fingerprint, library: libraryVersion };
+  if (!flags.dryRun) await makeFork(store, into, options);
+  return { ...found, estimate: figures, made, notes };
+}
+
+function forkModes(modes: SinkModes): SinkModes {
+  const overwritten = Object.entries(modes).find(([, { kind }]) => kind === "overwrite");
+  if (overwritten === undefined) return modes;
+  throw new StreamError(
+    "invalid",
+    `the sink "${overwritten[0]}" of a fork cannot overwrite what the pipeline itself writes: redirect it, or let it run dry (W2)`,
+  );
+}
+
+/** One that is there was made of something: asked for otherwise, it is another. */
+async function checkSame(
+  into: CheckpointStore,
+  pipeline: string,
+  asked: { readonly from: CheckpointRef; readonly modes: SinkModes },
+): Promise<void> {
+  const { pipeline: fork } = into;
+  const of = await forkOf(into);
+  const head = await readHead(into);
+  const record = head === null ? null : await readGenerationRecord(into, head.value);
+  const isSame =
+    of?.pipeline === pipeline &&
+    of.checkpointId === asked.from.checkpointId &&
+    Object.entries(asked.modes).every(([sink, mode]) => sameMode(record?.sinks[sink], mode));
+  if (isSame) return;
+  throw new StreamError(
+    "invalid",
+    `there is a fork "${fork}" already, of checkpoint ${of?.checkpointId} of "${of?.pipeline}", or with other sinks; give this one another name with --name, or remove that one: tidemark fork --delete --name ${fork}`,
+  );
+}
+
+const sameMode = (a: SinkMode | undefined, b: SinkMode): boolean =>
+  a?.kind === b.kind && (a.kind !== "redirect" || b.kind !== "redirect" || a.suffix === b.suffix);

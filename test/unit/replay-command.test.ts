@@ -1,0 +1,188 @@
+// What `tidemark replay` decides before it asks for anything.
+import { dynamoTable, fileSink, json, kinesisSource, pipeline, value } from "tidemark";
+import { describe, expect, it } from "vitest";
+import { findCheckpoint, listCheckpoints } from "../../lib/checkpoint/history.js";
+import { readDesired, readGenerationRecord, readManifest, writeManifest } from "../../lib/checkpoint/store.js";
+import { wishStarted } from "../../lib/checkpoint/wishes.js";
+import { askedModes, choicesText } from "../../lib/cli/replay/asked-modes.js";
+import { codeOfDeployment } from "../../lib/cli/replay/deployed-code.js";
+import { highestRate } from "../../lib/cli/replay/estimate.js";
+import { checkPossible } from "../../lib/cli/replay/possible.js";
+import { modesOfStart } from "../../lib/cli/start-again.js";
+import type { CheckpointRef } from "../../lib/model/checkpoints.js";
+import type { Head } from "../../lib/model/head.js";
+import { desired, version as old } from "./checkpoint-samples.js";
+import { cloud } from "./runtime-world.js";
+
+interface Sale {
+  readonly shop: string;
+}
+
+const counting = (step = 1, lines = false) =>
+  pipeline("p", { checkpoint: { interval: "1s", timeout: "10s" }, session: { reserve: "30s" } }, (flow) => {
+    const counts = flow
+      .from("sales", kinesisSource({ stream: "flights", codec: json<Sale>(), start: "trim-horizon" }))
+      .keyBy(({ shop }) => shop)
+      .process("count", {
+        state: { n: value(0) },
+        onRecord({ shop }, { state }) {
+          state.n.update((n) => n + step);
+          return { shop, n: state.n.get() };
+        },
+      });
+    const shops = counts.to("shops", dynamoTable({ table: "shops", key: ["shop"] }));
+    return lines ? ([shops, counts.to("lines", fileSink({ folder: "/out" }))] as const) : shops;
+  });
+
+const minutes = (count: number) => count * 60_000;
+
+function running(lines = false) {
+  const world = cloud(counting(1, lines));
+  world.tables.createTable("shops", [{ name: "shop", type: "string" }]);
+  world.stream.createStream("flights", 1);
+  let sold = 0;
+  const sell = async (count: number): Promise<CheckpointRef> => {
+    for (let i = 0; i < count; i++, sold++)
+      world.stream.put("flights", `k${sold}`, Buffer.from(JSON.stringify({ shop: `s${sold % 3}` })));
+    const before = (await world.head())?.completed?.checkpointId ?? 0;
+    const head = await world.until(({ completed }) => (completed?.checkpointId ?? 0) > before, 60_000);
+    await world.until(() => false, 2_000);
+    return (head as Head).completed as CheckpointRef;
+  };
+  const context = () => ({
+    store: world.store,
+    log: world.deployment.world.log,
+    plan: world.deployment.plan,
+    library: "0.1.0",
+    bindStream: (name: string) => name,
+  });
+  return { ...world, sell, context };
+}
+
+describe("--sinks", () => {
+  const { plan } = counting(1, true);
+
+  it.each([
+    [["dry-run"], { shops: { kind: "dry-run" }, lines: { kind: "dry-run" } }, []],
+    [["overwrite", "lines=dry-run"], { shops: { kind: "overwrite" }, lines: { kind: "dry-run" } }, []],
+    [["lines=redirect:v2"], { lines: { kind: "redirect", suffix: "v2" } }, ["shops"]],
+    [[], {}, ["shops", "lines"]],
+  ] as const)("W2 %j", (given, modes, unsaid) => {
+    expect(askedModes(plan, given)).toEqual({ modes, unsaid });
+  });
+
+  it.each([
+    [["overwrite"], /sink "lines" \(file\) does not allow overwrite: what it has shown stays.*redirect, dry-run/],
+    [["redirect"], /"redirect" is nothing that can become of output; write redirect:SUFFIX/],
+    [["redirect:a/b"], /"a\/b" is no suffix for a redirect/],
+    [["shop=dry-run"], /has no sink "shop"; it has: shops, lines/],
+    [["dry-run", "overwrite"], /says two things of all sinks/],
+    [["shops=dry-run", "shops=overwrite"], /says two things of "shops"/],
+  ])("%j is refused", (given, why) => {
+    expect(() => askedModes(plan, given)).toThrow(why);
+  });
+
+  it("are explained by what each sink allows, and why not", () => {
+    const text = choicesText(plan, "42");
+    expect(text).toMatch(/after checkpoint 42[\s\S]*redirect:SUFFIX[\s\S]*dry-run[\s\S]*overwrite/);
+    expect(text).toMatch(/^ {2}shops {2}dynamo-table: redirect, dry-run, overwrite$/m);
+    expect(text).toMatch(/^ {2}lines {2}file: redirect, dry-run$/m);
+    expect(text).toMatch(/not overwrite: what it has shown stays/);
+    expect(choicesText(plan, "42", ["redirect", "dry-run"])).not.toContain("overwrite");
+  });
+});
+
+describe("before a replay begins", () => {
+  it("the rate is the highest between two checkpoints; without two there is none", () => {
+    const at = (seconds: number, records: number) => ({
+      triggeredAt: new Date(seconds * 1_000).toISOString(),
+      records,
+    });
+    expect(highestRate([at(30, 900), at(10, 100), at(20, 600)])).toBe(0.05);
+    expect(highestRate([at(10, 100)])).toBeNull();
+    expect(highestRate([at(10, 100), at(20, 100)])).toBeNull();
+  });
+
+  it("P1 records past their retention are refused, and the oldest checkpoint that can be is named", async () => {
+    const world = running();
+    world.stream.setRetention("flights", minutes(12));
+    await world.wish(desired());
+    const first = await world.sell(3);
+    await world.until(() => false, minutes(5));
+    const second = await world.sell(3);
+    await world.until(() => false, minutes(5));
+    await world.sell(3);
+    await world.until(() => false, minutes(4));
+    world.stream.trim("flights", (world.clock.now() - minutes(12)) as never);
+    const head = (await world.head()) as Head;
+    const possible = (await listCheckpoints(world.store, head))
+      .map(({ id }) => id)
+      .filter((id) => id > first.checkpointId);
+    const refused = checkPossible(world.context(), head, first, []);
+    await expect(refused).rejects.toThrow(
+      /past the retention of 0.2 h[\s\S]*Nothing was changed\. The oldest checkpoint/,
+    );
+    const named = Number(/still possible is (\d+)/.exec(String(await refused.catch(String)))?.[1]);
+    expect(possible).toContain(named);
+    expect(named).toBeLessThanOrEqual(second.checkpointId);
+    await expect(checkPossible(world.context(), head, second, [])).resolves.toEqual(expect.any(Array));
+  });
+
+  it("P4 the code of a deployment that was before goes on, and the one that is deployed does not come back by itself", async () => {
+    const world = running();
+    const first = desired();
+    await world.wish({ ...first, code: { ...first.code, deployment: 1 } });
+    await world.sell(3);
+    const fresh = world.release(counting(1_000));
+    await world.until(({ generation, status }) => generation === 2 && status === "running", 300_000);
+    await world.sell(3);
+    const head = (await world.head()) as Head;
+    expect(await codeOfDeployment(world.store, head, 2)).toBeUndefined();
+    await expect(codeOfDeployment(world.store, head, 7)).rejects.toThrow(
+      `known are: 1 (version ${old}), 2 (version ${fresh})`,
+    );
+    const code = await codeOfDeployment(world.store, head, 1);
+    expect(code).toMatchObject({ functionVersion: old });
+    const from = await findCheckpoint(world.store, head, 1);
+    await wishStarted(world.store, {
+      id: "back",
+      from,
+      dropped: [],
+      sinks: { shops: { kind: "overwrite" } },
+      ...(code === undefined ? {} : { code }),
+    });
+    await world.deployment.world.functions.callSupervisor({ pipeline: "p", report: null });
+    const back = await world.until(({ generation, status }) => generation === 3 && status === "running", 300_000);
+    expect(await readGenerationRecord(world.store, back as Head)).toMatchObject({
+      reason: "replay",
+      functionVersion: old,
+      fallback: null,
+    });
+    await world.sell(3);
+    await world.until(() => false, 600_000);
+    expect(await world.head()).toMatchObject({ generation: 3, status: "running", failures: [] });
+    expect(world.tables.items("shops").reduce((sum, { n }) => sum + Number(n), 0)).toBe(9);
+    expect((await readDesired(world.store))?.value.code).toMatchObject({ functionVersion: old, deployment: 2 });
+  });
+
+  it("W2 start --from overwrites tables, and refers to replay where not all sinks are", async () => {
+    const tables = running();
+    await tables.wish(desired());
+    const older = await tables.sell(3);
+    const newer = await tables.sell(3);
+    const head = (await tables.head()) as Head;
+    const of = { store: tables.store, plan: counting().plan };
+    expect(await modesOfStart(of, head, older)).toEqual({ shops: { kind: "overwrite" } });
+    expect(await modesOfStart(of, head, newer)).toEqual({});
+    expect(await modesOfStart(of, head, null)).toEqual({});
+    const withLines = { ...of, plan: counting(1, true).plan };
+    // With other state, and nothing behind it.
+    const last = await readManifest(tables.store, head.incarnation, newer);
+    const { generation, checkpointId } = last;
+    const { sha256 } = await writeManifest(tables.store, { ...last, savepoint: "edited" });
+    expect(await modesOfStart(withLines, head, { generation, checkpointId, sha256 })).toEqual({});
+    await expect(modesOfStart(withLines, head, older)).rejects.toThrow(
+      /lines \(file\): what it has shown[\s\S]*tidemark replay/,
+    );
+  });
+});
