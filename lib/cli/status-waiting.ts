@@ -54,17 +54,25 @@ export async function waitFor<T>(
   const { store } = opened;
   const end = performance.now() + asked.timeout;
   const say = sayOnce();
-  for (;;) {
+  const lookOnce = async () => {
     // Only what a head says is decided on: read after what is desired, it is no older.
     const desired = (await readDesired(store))?.value ?? null;
     const head = (await readHead(store))?.value ?? null;
-    const found = await look(head, desired);
+    return { found: await look(head, desired), standing: standingOf(head) };
+  };
+  for (;;) {
+    const isOver = performance.now() >= end;
+    const { found, standing } = await lookOnce().catch((error: unknown) => {
+      // An endpoint that does not answer for a moment is no reason to stop waiting.
+      if (isOver || !(error instanceof StreamError) || error.kind !== "transient") throw error;
+      return { found: null, standing: error.message };
+    });
     if (found !== null) return found;
-    say(standingOf(head));
-    if (performance.now() >= end)
+    say(standing);
+    if (isOver)
       throw new StreamError(
         "transient",
-        `pipeline "${store.pipeline}": ${asked.what} was not within ${formatMillis(asked.timeout)}; it stays asked for. The pipeline is ${standingOf(head)}. Run the command again to wait on; where nothing moves, see that it is deployed and its supervisor is called each minute, or that "tidemark dev" runs ("tidemark status" says more)`,
+        `pipeline "${store.pipeline}": ${asked.what} was not within ${formatMillis(asked.timeout)}; it stays asked for. The pipeline is ${standing}. Run the command again to wait on; where nothing moves, see that it is deployed and its supervisor is called each minute, or that "tidemark dev" runs ("tidemark status" says more)`,
       );
     await pause(lookMillis, null);
   }

@@ -72,7 +72,7 @@ async function environment() {
 
 describe("a bug that was found late", () => {
   it("is mended by a replay that overwrites: the table ends as that of the mended code alone", async () => {
-    const { project, tidemark, done, feed: put, items } = await environment();
+    const { project, tidemark, done, feed: put, items, begin } = await environment();
     const flights = await readFlights(6_000);
     // What ran before the bug came in is what it is mended to.
     project.write("flights.ts", program("fixed.ts"));
@@ -117,6 +117,11 @@ describe("a bug that was found late", () => {
       changed: false,
     });
     expect(await items("airports")).toEqual(wrong);
+    // Killed in the middle it is begun again, and nothing of the first attempt stays.
+    const killed = begin(...replay, "--code", "fixed.ts", "--until-drained", "--yes", "--json");
+    await killed.event("session", ({ state }) => state === "started");
+    killed.signal("SIGKILL", "group");
+    await killed.ended;
     await done(...replay, "--code", "fixed.ts", "--until-drained", "--yes");
     const mended = await items("airports");
     expect(mended).not.toEqual(wrong);
