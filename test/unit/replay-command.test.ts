@@ -5,6 +5,7 @@ import { findCheckpoint, listCheckpoints } from "../../lib/checkpoint/history.js
 import { readDesired, readGenerationRecord, readManifest, writeManifest } from "../../lib/checkpoint/store.js";
 import { wishStarted } from "../../lib/checkpoint/wishes.js";
 import { askedModes, choicesText } from "../../lib/cli/replay/asked-modes.js";
+import { checkNormal } from "../../lib/cli/replay/back-to-normal.js";
 import { codeOfDeployment } from "../../lib/cli/replay/deployed-code.js";
 import { highestRate } from "../../lib/cli/replay/estimate.js";
 import { checkPossible } from "../../lib/cli/replay/possible.js";
@@ -163,6 +164,41 @@ describe("before a replay begins", () => {
     expect(await world.head()).toMatchObject({ generation: 3, status: "running", failures: [] });
     expect(world.tables.items("shops").reduce((sum, { n }) => sum + Number(n), 0)).toBe(9);
     expect((await readDesired(world.store))?.value.code).toMatchObject({ functionVersion: old, deployment: 2 });
+  });
+
+  it("W2 a dry run ends at the checkpoint where it began, and files have no row twice", async () => {
+    const world = running(true);
+    await world.wish(desired());
+    const older = await world.sell(3);
+    const newer = await world.sell(3);
+    const { plan } = counting(1, true);
+    const normal = (from: CheckpointRef, head: Head) =>
+      checkNormal(world.store, head, plan, { from, modes: askedModes(plan, ["normal"]).modes });
+    const before = (await world.head()) as Head;
+    await expect(normal(older, before)).rejects.toThrow(/normal output of "lines" was shown after checkpoint \d+/);
+    const dry = { shops: { kind: "dry-run" }, lines: { kind: "dry-run" } } as const;
+    await world.ask(desired({ request: { id: "dry", kind: "restore", from: newer, sinks: dry, dropped: [] } }), 1);
+    await world.until(({ generation }) => generation === 2, 60_000);
+    await world.sell(3);
+    const after = (await world.head()) as Head;
+    await expect(normal(newer, after)).resolves.toBeUndefined();
+    await expect(normal(older, after)).rejects.toThrow(/would be there twice/);
+    const { sinks } = { sinks: askedModes(plan, ["normal"]).modes };
+    await world.ask(desired({ request: { id: "end", kind: "restore", from: newer, sinks, dropped: [] } }), 2);
+    await world.until(({ generation, completed }) => generation === 3 && completed?.generation === 3, 60_000);
+    await world.until(() => false, 2_000);
+    expect(world.tables.items("shops").reduce((sum, { n }) => sum + Number(n), 0)).toBe(9);
+    const files = world.disk.paths().filter((path) => path.startsWith("/out/") && !path.includes("/.staged/"));
+    const texts = await Promise.all(files.map((path) => world.disk.files.read(path)));
+    expect(
+      texts.flatMap((bytes) =>
+        Buffer.from(bytes ?? [])
+          .toString()
+          .trim()
+          .split("\n"),
+      ),
+    ).toHaveLength(9);
+    await expect(normal(newer, (await world.head()) as Head)).rejects.toThrow(/would be there twice/);
   });
 
   it("W2 start --from overwrites tables, and refers to replay where not all sinks are", async () => {

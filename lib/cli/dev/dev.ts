@@ -4,11 +4,13 @@ import type { Start } from "../../checkpoint/wishes.js";
 import { type Runner, startRunner } from "../../local/runner/runner.js";
 import { formatMillis } from "../../model/duration.js";
 import { StreamError } from "../../model/errors.js";
+import type { SinkModes } from "../../pipeline/sink-modes.js";
 import { readConfig } from "../config.js";
 import { type CloudFlags, type OpenCloud, openCloud } from "../embedded-cloud.js";
 import { functionNames, openTarget, type Target } from "../environment.js";
 import { unlessInterrupted } from "../interrupt.js";
 import { type LoadedPipeline, loadPipeline } from "../load-pipeline.js";
+import { modeText } from "../replay/asked-modes.js";
 import { startEngine } from "./engine.js";
 import type { DevListener } from "./events.js";
 import { firstRequest } from "./first-request.js";
@@ -82,9 +84,18 @@ async function prepare(options: DevOptions, opened: (() => Promise<unknown>)[]):
   const target = openTarget({ pipeline: name, endpoint: cloud.endpoint, aws: options.cloud.aws }, config);
   opened.push(async () => target.clients.destroy());
   const { start, modes } = await firstRequest(name, target, options.start);
+  tellModes(name, modes);
   const made = target.local && options.create ? await makeMissing(target, pipeline.plan, modes) : [];
   await checkPresent(target, pipeline.plan, modes);
   return { pipeline, runner, told, target, made, start, entry: await bundling };
+}
+
+/** W2: who has forgotten a redirect would look for rows in vain. */
+function tellModes(pipeline: string, modes: SinkModes): void {
+  const other = Object.entries(modes).filter(([, { kind }]) => kind === "redirect" || kind === "dry-run");
+  if (other.length === 0) return;
+  const told = other.map(([sink, mode]) => `${sink} ${modeText(mode)}`).join(", ");
+  process.stderr.write(`tidemark: sinks of "${pipeline}" that are not as usual: ${told}\n`);
 }
 
 /** N1: a session that has hardly begun would ask for its last checkpoint. */

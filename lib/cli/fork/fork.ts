@@ -77,11 +77,11 @@ export async function haveFork(opened: OpenedStore, file: string, flags: ForkFla
 }
 
 function forkModes(modes: SinkModes): SinkModes {
-  const overwritten = Object.entries(modes).find(([, { kind }]) => kind === "overwrite");
+  const overwritten = Object.entries(modes).find(([, { kind }]) => kind === "overwrite" || kind === "normal");
   if (overwritten === undefined) return modes;
   throw new StreamError(
     "invalid",
-    `the sink "${overwritten[0]}" of a fork cannot overwrite what the pipeline itself writes: redirect it, or let it run dry (W2)`,
+    `the sink "${overwritten[0]}" of a fork cannot write where the pipeline itself does: redirect it, or let it run dry (W2)`,
   );
 }
 

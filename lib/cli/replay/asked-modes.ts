@@ -44,12 +44,12 @@ const pair = (name: string, mode: SinkMode | null): readonly (readonly [string, 
   mode === null ? [] : [[name, mode]];
 
 function parsedMode(text: string): SinkMode {
-  if (text === "dry-run" || text === "overwrite") return { kind: text };
+  if (text === "dry-run" || text === "overwrite" || text === "normal") return { kind: text };
   const suffix = /^redirect:(.+)$/.exec(text)?.[1];
   if (suffix !== undefined) return { kind: "redirect", suffix: checkSuffix(suffix) };
   throw new StreamError(
     "invalid",
-    `"${text}" is nothing that can become of output; write redirect:SUFFIX, dry-run or overwrite, or SINK=… of one sink`,
+    `"${text}" is nothing that can become of output; write redirect:SUFFIX, dry-run, overwrite or normal, or SINK=… of one sink`,
   );
 }
 
@@ -94,6 +94,7 @@ export function choicesText(plan: Plan, checkpoint: string, offered: readonly Re
   ]);
   return `records after checkpoint ${checkpoint} are read again; say with --sinks what becomes of output, of all sinks or of one (SINK=…):
 ${offered.map((mode) => meanings[mode]).join("\n")}
+(and normal, where a redirect or a dry run is to end: to its own target again)
 the sinks of "${plan.graph.name}" allow:
 ${lines.join("\n")}`;
 }

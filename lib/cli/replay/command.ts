@@ -17,7 +17,7 @@ export function replayCommand(): Command {
     .requiredOption("--from-checkpoint <checkpoint>", "the id of a checkpoint, or the name of a savepoint")
     .option(
       "--sinks <mode>",
-      "redirect:SUFFIX, dry-run or overwrite; of one sink SINK=MODE; may be repeated",
+      "redirect:SUFFIX, dry-run, overwrite or normal; of one sink SINK=MODE; may be repeated",
       gather,
       [],
     )

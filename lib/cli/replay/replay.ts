@@ -10,6 +10,7 @@ import { awaitStart } from "../start.js";
 import { findNamed } from "../start-from.js";
 import { type AskingFlags, callSupervisor, drawId } from "../status-waiting.js";
 import { askedModes } from "./asked-modes.js";
+import { checkNormal } from "./back-to-normal.js";
 import { codeOfDeployment } from "./deployed-code.js";
 import { type Estimate, estimate } from "./estimate.js";
 import { haveTargets } from "./other-targets.js";
@@ -55,6 +56,7 @@ export async function planReplay(asOpened: OpenedStore, flags: ReplayFlags): Pro
   const { modes, unsaid } = askedModes(plan, flags.sinks);
   if (unsaid.length > 0)
     throw new StreamError("invalid", `--sinks says nothing of ${unsaid.map((sink) => `"${sink}"`).join(", ")}`);
+  await checkNormal(store, head, plan, { from, modes });
   const code = flags.deployment === undefined ? undefined : await codeOfDeployment(store, head, flags.deployment);
   const notes = await checkPossible(contextOf(opened), head, from, flags.allowDropped);
   const figures = await estimate(opened, head, from, modes);
