@@ -1,8 +1,8 @@
 import { type CheckpointStore, readDesired, readGenerationRecord, readHead } from "../../checkpoint/store.js";
 import type { Start } from "../../checkpoint/wishes.js";
-import { dynamoTables } from "../../connectors/dynamo-tables.js";
 import type { SinkModes } from "../../pipeline/sink-modes.js";
 import { storeOf, type Target } from "../environment.js";
+import { absentRegisters } from "./resources.js";
 
 /** What a start goes on from, and what its sinks are then. */
 export interface FirstRequest {
@@ -17,10 +17,8 @@ export interface FirstRequest {
  * @param given what this start itself was asked for
  */
 export async function firstRequest(pipeline: string, target: Target, given: Start | null): Promise<FirstRequest> {
-  const { table } = target.environment;
   // Made, or missed, by what follows.
-  const isThere = (await dynamoTables(target.clients.dynamo).describe(table)).kind === "found";
-  if (!isThere) return { start: given, modes: given?.sinks ?? {} };
+  if ((await absentRegisters(target)).length > 0) return { start: given, modes: given?.sinks ?? {} };
   const store = storeOf(pipeline, target);
   const head = (await readHead(store))?.value ?? null;
   const record = head === null ? null : await readGenerationRecord(store, head);

@@ -80,7 +80,8 @@ async function absentStreams(target: Target, plan: Plan): Promise<readonly strin
 const describeRegisters = (key: readonly { readonly name: string; readonly type: AttributeType }[]) =>
   key.map(({ name, type }) => `${name}: ${type}`).join(", ");
 
-async function absentRegisters(target: Target): Promise<readonly string[]> {
+/** @throws StreamError `invalid` where it has another key */
+export async function absentRegisters(target: Target): Promise<readonly string[]> {
   const { table } = target.environment;
   const found = await dynamoTables(target.clients.dynamo).describe(table);
   if (found.kind === "absent") return [`there is no table "${table}" for checkpoints`];
