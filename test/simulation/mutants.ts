@@ -344,7 +344,7 @@ export const mutants: readonly Mutant[] = [
   },
   {
     name: "state: deltas are restored before their base",
-    file: "lib/state/snapshot-reader.ts",
+    file: "lib/state/known-state.ts",
     find: "ref.base === null ? ref.deltas : [ref.base, ...ref.deltas];",
     replace: "ref.base === null ? ref.deltas : [...ref.deltas, ref.base];",
     seed: 1,

@@ -159,7 +159,7 @@ export const taskMutants: readonly Mutant[] = [
   {
     name: "E4 a rescaled task adds its delta to the base of another",
     file: "lib/runtime/restore-state.ts",
-    find: "    last = isWhole ? restored : null;\n  }\n  return snapshots.length === 1 ? last : null;",
+    find: "    last = isWhole ? restored : null;\n  }\n  if (isByPerson(record) && !fromHandover) expectKeys(task.tables, snapshots);\n  return snapshots.length === 1 ? last : null;",
     replace: "    last = restored;\n  }\n  return last;",
     profile: rescaled,
     seed: 4,

@@ -67,6 +67,8 @@ export class Lineage {
   readonly #contents = new Map<string, string[]>();
   /** By row: which of its contents the table has. */
   readonly #shown = new Map<string, number>();
+  /** Of rows that showed, at the last restore, what came after the checkpoint: what complete checkpoints have given them since. */
+  readonly #again = new Map<string, Set<string>>();
 
   constructor(parts: LineageParts) {
     this.#parts = parts;
@@ -84,6 +86,8 @@ export class Lineage {
     const before = this.back(this.#current?.ref ?? null);
     if (origin !== null && !before.some(({ ref }) => ref.sha256 === origin.sha256)) this.#hasGoneAside = true;
     this.#current = origin === null ? null : (this.#known.get(origin.sha256) ?? null);
+    for (const [row, shown] of this.#shown)
+      if (shown > (this.#current?.places.get(row) ?? -1)) this.#again.set(row, this.#again.get(row) ?? new Set());
   }
 
   /** Newest first, those that a checkpoint goes back to. */
@@ -115,7 +119,10 @@ export class Lineage {
     const orders = checkState(judged);
     const places = new Map(this.#current?.places);
     const rows = options.counts === "once" ? rowsOf(taken, options, orders) : rowsOfState(judged);
-    for (const [row, content] of rows) places.set(row, this.#place(row, content));
+    for (const [row, content] of rows) {
+      places.set(row, this.#place(row, content));
+      this.#again.get(row)?.add(content);
+    }
     this.#current = { ...completed, included, orders, places };
     this.#known.set(ref.sha256, this.#current);
   }
@@ -176,9 +183,9 @@ export class Lineage {
     // A deletion looks like any other: it is the first one that it can be.
     const later = contents.indexOf(content, Math.max(before, 0));
     const now = later === -1 ? contents.lastIndexOf(content) : later;
-    // After a restore the row may come to be what it was in the checkpoint that is gone on from.
+    // After a restore the row may come to be what it was in the checkpoint that is gone on from, or before it.
     const isCurrent = contents[this.#current?.places.get(row) ?? -1] === content;
-    if (now < before && !isCurrent)
+    if (now < before && !isCurrent && this.#again.get(row)?.has(content) !== true)
       this.#parts.stage.violated(`W1: ${process.name} takes ${row} back to ${canonicalJson(put.item)}`);
     this.#shown.set(row, now);
   }

@@ -31,6 +31,8 @@ export interface Outcome {
 
 /** In calm a pipeline comes to rest within so much virtual time, whatever went before. */
 const calmMillisMax = 15 * 60_000;
+/** So much are clocks of processes wrong in calm that begin then. */
+const calmSkewMillis = 3_000;
 /** Zombies and late writes are waited for. */
 const afterwardsMillis = 6 * 60_000;
 const scheduleMillis = 10_000;
@@ -114,7 +116,10 @@ function newRun(random: Random, profile: Profile, kept: "kept" | "none"): Run {
       const slow = service === profile.slowService ? 0.5 : faults.slow;
       return { ...faults, slow, lost: isOut(profile.outage, service, scheduler.now) ? 1 : faults.lost };
     },
-    skewMillis: profile.skewMillis,
+    // A clock that is wrong by more than a session's length, such as a supervisor's, may restart what runs again and again: that is no calm.
+    get skewMillis() {
+      return faults === noFaults ? Math.min(profile.skewMillis, calmSkewMillis) : profile.skewMillis;
+    },
     tell,
     violated: (why) => {
       const line = `VIOLATED ${why}`;
