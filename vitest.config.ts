@@ -20,8 +20,9 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     // They need a cloud beside them: npm run test:cloud.
     exclude: [...configDefaults.exclude, "test/cloud/**"],
-    testTimeout: 30_000,
-    hookTimeout: 30_000,
+    // Machines are noisy: a limit only ends what hangs.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     pool: "forks",
     maxWorkers: 2,
   },
