@@ -144,8 +144,8 @@ describe("a sink that is described", () => {
     [
       "too many rows",
       "writeAheadLog",
-      { kind: "k", open, rowsMax: 2_000 },
-      /rowsMax must be a whole number from 1 to 1000|rowsMax: must be/,
+      { kind: "k", open, rowsMax: 20_000 },
+      /rowsMax must be a whole number from 1 to 10000|rowsMax: must be/,
     ],
   ])("is refused with %s", (_, maker, given, message) => {
     let thrown: unknown;
