@@ -20,6 +20,7 @@ import { type MemoryLog, memoryLog } from "../memory/log.js";
 import { type MemoryObjects, memoryObjects } from "../memory/objects.js";
 import { memoryRegisters } from "../memory/registers.js";
 import { type MemoryTables, memoryTables } from "../memory/tables.js";
+import { sameNames } from "../same-names.js";
 import type { Random } from "../seeded/random.js";
 import { Scheduler, startOfTime } from "../seeded/scheduler.js";
 import { Kills } from "./kills.js";
@@ -138,13 +139,7 @@ export class VirtualCloud {
     return {
       world: faultyPorts(world, venue, process, () => undefined),
       plan: withOutsideCalls(this.#plan, venue, process, this.#calls),
-      bindings: {
-        stream: (logical) => logical,
-        table: (logical) => logical,
-        file: (logical) => logical,
-        bucket: (logical) => logical,
-        database: (logical) => logical,
-      },
+      bindings: sameNames,
       functionVersion,
       library: "in memory",
       log: (event) => void this.logged.push({ at: process.now, ...event }),

@@ -194,7 +194,10 @@ export class Lineage {
   checkAtRest(status: string): void {
     for (const [row, place] of this.#current?.places ?? []) {
       const [table = ""] = row.split("/");
-      const [shown, contents] = [this.#shown.get(row) ?? -1, this.#contentsOf(row)];
+      const contents = this.#contentsOf(row);
+      const found = this.#shown.get(row) ?? -1;
+      // What looks alike may be of a lineage that was left, and came later.
+      const shown = this.#hasLeft && found !== -1 ? contents.lastIndexOf(contents[found] ?? "") : found;
       if (this.#isEager(table) || shown >= place || contents[shown] === contents[place]) continue;
       this.#parts.stage.violated(`C3: ${status}, but ${row} does not show ${contents[place]}`);
     }

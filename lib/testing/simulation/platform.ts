@@ -7,6 +7,7 @@ import { runSession } from "../../runtime/run-session.js";
 import { runSupervisor } from "../../runtime/supervisor.js";
 import { Process } from "../faults/process.js";
 import type { Deliveries } from "../memory/functions.js";
+import { sameNames } from "../same-names.js";
 import { type Cloud, type LaneDelay, type Watch, worldOf } from "./cloud.js";
 import type { Profile } from "./profile.js";
 import type { Stage } from "./stage.js";
@@ -171,13 +172,7 @@ export class Platform implements Deliveries {
     return {
       world: worldOf(stage, cloud, watch, this, process, laneDelay),
       plan: planOf(functionVersion),
-      bindings: {
-        stream: (logical) => logical,
-        table: (logical) => logical,
-        file: (logical) => logical,
-        bucket: (logical) => logical,
-        database: (logical) => logical,
-      },
+      bindings: sameNames,
       functionVersion,
       library: "simulated",
       log: () => undefined,
