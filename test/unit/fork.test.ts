@@ -1,5 +1,5 @@
 // A fork: a pipeline of its own that begins with a copy of another one's checkpoint (W2, G3).
-import { dynamoTable, fileSink, json, kinesisSource, pipeline, value } from "tidemark";
+import { dynamoTable, fileSink, pipeline } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { type ForkOptions, makeFork } from "../../lib/checkpoint/fork.js";
 import { removeFork } from "../../lib/checkpoint/fork-removal.js";
@@ -14,32 +14,16 @@ import { renamed } from "../../lib/pipeline/renamed.js";
 import { desired } from "./checkpoint-samples.js";
 import { cutPorts } from "./cut-ports.js";
 import { cloud } from "./runtime-world.js";
-
-interface Sale {
-  readonly shop: string;
-}
+import { countSales, salesInto, salesOptions } from "./sales.js";
 
 const counting = (parallelism: number) =>
-  pipeline(
-    "p",
-    { parallelism, checkpoint: { interval: "1s", timeout: "10s" }, session: { reserve: "30s" } },
-    (flow) => {
-      const counts = flow
-        .from("sales", kinesisSource({ stream: "flights", codec: json<Sale>(), start: "trim-horizon" }))
-        .keyBy(({ shop }) => shop)
-        .process("count", {
-          state: { n: value(0) },
-          onRecord({ shop }, { state }) {
-            state.n.update((n) => n + 1);
-            return { shop, n: state.n.get() };
-          },
-        });
-      return [
-        counts.to("shops", dynamoTable({ table: "shops", key: ["shop"] })),
-        counts.to("lines", fileSink({ folder: "/out" })),
-      ] as const;
-    },
-  );
+  pipeline("p", { ...salesOptions, parallelism }, (flow) => {
+    const counts = countSales(flow);
+    return [
+      counts.to("shops", dynamoTable({ table: "shops", key: ["shop"] })),
+      counts.to("lines", fileSink({ folder: "/out" })),
+    ] as const;
+  });
 
 const shops = 40;
 const modes = { shops: { kind: "redirect", suffix: "v2" }, lines: { kind: "dry-run" } } as const satisfies Readonly<
@@ -53,11 +37,7 @@ async function running(parallelism: number, way = 0) {
   const world = cloud(made, { way: (method, what) => (method === "swap" && isNote(what) ? way : 0) });
   for (const table of ["shops", "shops-v2"]) world.tables.createTable(table, [{ name: "shop", type: "string" }]);
   world.stream.createStream("flights", 2);
-  let sold = 0;
-  const sell = (count: number) => {
-    for (let i = 0; i < count; i++, sold++)
-      world.stream.put("flights", `k${sold}`, Buffer.from(JSON.stringify({ shop: `s${sold % shops}` })));
-  };
+  const { put: sell, sold } = salesInto(world, shops);
   const counts = (table: string) => new Map(world.tables.items(table).map(({ shop, n }) => [shop, n]));
   const forkStore = { ...world.store, pipeline: "p-fork" };
   const forked = cloud(renamed(made, "p-fork"), { services: world.services });
@@ -75,7 +55,7 @@ async function running(parallelism: number, way = 0) {
     await world.until(({ completed, pending }) => {
       const isSame = pending === null && completed?.checkpointId === last;
       last = completed?.checkpointId ?? -1;
-      return isSame && [...counts("shops").values()].reduce((sum: number, n) => sum + Number(n), 0) === sold;
+      return isSame && [...counts("shops").values()].reduce((sum: number, n) => sum + Number(n), 0) === sold();
     }, 600_000);
     return (await world.head()) as Head;
   };

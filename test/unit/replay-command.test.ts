@@ -1,5 +1,5 @@
 // What `tidemark replay` decides before it asks for anything.
-import { dynamoTable, fileSink, json, kinesisSource, pipeline, value } from "tidemark";
+import { dynamoTable, fileSink, pipeline } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { findCheckpoint, listCheckpoints } from "../../lib/checkpoint/history.js";
 import { readDesired, readGenerationRecord, readManifest, writeManifest } from "../../lib/checkpoint/store.js";
@@ -14,23 +14,11 @@ import type { CheckpointRef } from "../../lib/model/checkpoints.js";
 import type { Head } from "../../lib/model/head.js";
 import { desired, version as old } from "./checkpoint-samples.js";
 import { cloud } from "./runtime-world.js";
-
-interface Sale {
-  readonly shop: string;
-}
+import { countSales, salesInto, salesOptions } from "./sales.js";
 
 const counting = (step = 1, lines = false) =>
-  pipeline("p", { checkpoint: { interval: "1s", timeout: "10s" }, session: { reserve: "30s" } }, (flow) => {
-    const counts = flow
-      .from("sales", kinesisSource({ stream: "flights", codec: json<Sale>(), start: "trim-horizon" }))
-      .keyBy(({ shop }) => shop)
-      .process("count", {
-        state: { n: value(0) },
-        onRecord({ shop }, { state }) {
-          state.n.update((n) => n + step);
-          return { shop, n: state.n.get() };
-        },
-      });
+  pipeline("p", salesOptions, (flow) => {
+    const counts = countSales(flow, step);
     const shops = counts.to("shops", dynamoTable({ table: "shops", key: ["shop"] }));
     return lines ? ([shops, counts.to("lines", fileSink({ folder: "/out" }))] as const) : shops;
   });
@@ -41,15 +29,7 @@ function running(lines = false) {
   const world = cloud(counting(1, lines));
   world.tables.createTable("shops", [{ name: "shop", type: "string" }]);
   world.stream.createStream("flights", 1);
-  let sold = 0;
-  const sell = async (count: number): Promise<CheckpointRef> => {
-    for (let i = 0; i < count; i++, sold++)
-      world.stream.put("flights", `k${sold}`, Buffer.from(JSON.stringify({ shop: `s${sold % 3}` })));
-    const before = (await world.head())?.completed?.checkpointId ?? 0;
-    const head = await world.until(({ completed }) => (completed?.checkpointId ?? 0) > before, 60_000);
-    await world.until(() => false, 2_000);
-    return (head as Head).completed as CheckpointRef;
-  };
+  const { sell } = salesInto(world);
   const context = () => ({
     store: world.store,
     log: world.deployment.world.log,

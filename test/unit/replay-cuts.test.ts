@@ -1,5 +1,5 @@
 // R2, W2: a replay whose supervisor is killed at any call leaves the old generation, or the new one.
-import { dynamoTable, json, kinesisSource, pipeline, value } from "tidemark";
+import { dynamoTable, pipeline } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { readGenerationRecord, readManifest, swapDesired } from "../../lib/checkpoint/store.js";
 import type { CheckpointRef } from "../../lib/model/checkpoints.js";
@@ -9,37 +9,17 @@ import { runSupervisor } from "../../lib/runtime/supervisor.js";
 import { desired } from "./checkpoint-samples.js";
 import { cutPorts } from "./cut-ports.js";
 import { cloud } from "./runtime-world.js";
+import { countSales, salesInto, salesOptions } from "./sales.js";
 
-const counting = pipeline(
-  "p",
-  { checkpoint: { interval: "1s", timeout: "10s" }, session: { reserve: "30s" } },
-  (flow) =>
-    flow
-      .from("sales", kinesisSource({ stream: "flights", codec: json<{ shop: string }>(), start: "trim-horizon" }))
-      .keyBy(({ shop }) => shop)
-      .process("count", {
-        state: { n: value(0) },
-        onRecord({ shop }, { state }) {
-          state.n.update((n) => n + 1);
-          return { shop, n: state.n.get() };
-        },
-      })
-      .to("shops", dynamoTable({ table: "shops", key: ["shop"] })),
+const counting = pipeline("p", salesOptions, (flow) =>
+  countSales(flow).to("shops", dynamoTable({ table: "shops", key: ["shop"] })),
 );
 
 async function running() {
   const world = cloud(counting);
   for (const table of ["shops", "shops-v2"]) world.tables.createTable(table, [{ name: "shop", type: "string" }]);
   world.stream.createStream("flights", 1);
-  let sold = 0;
-  const sell = async (count: number): Promise<CheckpointRef> => {
-    for (let i = 0; i < count; i++, sold++)
-      world.stream.put("flights", `k${sold}`, Buffer.from(JSON.stringify({ shop: `s${sold % 3}` })));
-    const before = (await world.head())?.completed?.checkpointId ?? 0;
-    const head = await world.until(({ completed }) => (completed?.checkpointId ?? 0) > before, 60_000);
-    await world.until(() => false, 2_000);
-    return (head as Head).completed as CheckpointRef;
-  };
+  const { sell } = salesInto(world);
   await world.wish(desired());
   const older = await sell(9);
   const newer = await sell(9);

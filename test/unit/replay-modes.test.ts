@@ -1,39 +1,17 @@
 // W2 with sessions over memory ports: what becomes of output where an older checkpoint is gone back to.
-import {
-  dynamoCounters,
-  dynamoTable,
-  fileSink,
-  json,
-  kinesisSource,
-  kinesisStream,
-  pipeline,
-  s3Files,
-  value,
-} from "tidemark";
+import { dynamoCounters, dynamoTable, fileSink, kinesisStream, pipeline, s3Files } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { readGenerationRecord } from "../../lib/checkpoint/store.js";
 import type { CheckpointRef } from "../../lib/model/checkpoints.js";
 import type { Head, SinkMode } from "../../lib/model/head.js";
 import { desired } from "./checkpoint-samples.js";
 import { cloud, type Way } from "./runtime-world.js";
-
-interface Sale {
-  readonly shop: string;
-}
+import { countSales, salesInto, salesOptions } from "./sales.js";
 
 /** Counts in steps, so that rows tell which code wrote them; and every kind of sink. */
 const counting = (step = 1) =>
-  pipeline("p", { checkpoint: { interval: "1s", timeout: "10s" }, session: { reserve: "30s" } }, (flow) => {
-    const sales = flow.from("sales", kinesisSource({ stream: "flights", codec: json<Sale>(), start: "trim-horizon" }));
-    const counts = sales
-      .keyBy(({ shop }) => shop)
-      .process("count", {
-        state: { n: value(0) },
-        onRecord({ shop }, { state }) {
-          state.n.update((n) => n + step);
-          return { shop, n: state.n.get() };
-        },
-      });
+  pipeline("p", salesOptions, (flow) => {
+    const counts = countSales(flow, step);
     return [
       counts.to("shops", dynamoTable({ table: "shops", key: ["shop"] })),
       counts.to("live", dynamoTable({ table: "live", key: ["shop"], delivery: "eager", stableKeys: true })),
@@ -56,7 +34,6 @@ function running(way: Way = () => 0) {
   world.stream.createStream("flights", 2);
   for (const stream of ["alerts", "alerts-v2"]) world.stream.createStream(stream, 1);
   world.lake.createBucket("lake");
-  let sold = 0;
   let wishes = 0;
   const keys = async (prefix: string) => {
     const found: string[] = [];
@@ -66,15 +43,7 @@ function running(way: Way = () => 0) {
   return {
     ...world,
     begin: () => world.wish(desired()),
-    /** Sells so often, and waits for a checkpoint of it whose output is written. */
-    async sell(count: number): Promise<CheckpointRef> {
-      for (let i = 0; i < count; i++, sold++)
-        world.stream.put("flights", `k${sold}`, Buffer.from(JSON.stringify({ shop: `s${sold % 3}` })));
-      const before = (await world.head())?.completed?.checkpointId ?? 0;
-      const head = await world.until(({ completed }) => (completed?.checkpointId ?? 0) > before, 60_000);
-      await world.until(() => false, 3_000);
-      return (head as Head).completed as CheckpointRef;
-    },
+    sell: salesInto(world).sell,
     async replay(from: CheckpointRef, modes: Readonly<Record<string, SinkMode>>, code = desired().code) {
       const id = `replay ${++wishes}`;
       return world.ask(desired({ code, request: { id, kind: "restore", from, sinks: modes, dropped: [] } }), wishes);
