@@ -286,7 +286,16 @@ export const rules: readonly Rule[] = [
   ),
   byMutants("E5", "E5 a producer reads on, however far behind its consumers are"),
   byMutants("W1", "W1 a put without its condition", "W1 the version is that of the commit"),
-  byTest("W2", "test/simulation/simulation.test.ts", "hold every invariant and give the oracle's result"),
+  byMutants(
+    "W2",
+    "W2 a redirect writes where it always did",
+    "W2 a dry run writes",
+    "W2 a generation forgets how sinks were before it",
+    "W2 a request for other modes comes to nothing",
+    "C2 what was prepared goes to where the sink writes now",
+    "W2 a fork has its origin's output, which waits",
+    "W2 a fork is without what was on its way",
+  ),
   byTest(
     "W3",
     "test/unit/eager.test.ts",

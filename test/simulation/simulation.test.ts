@@ -86,6 +86,10 @@ const happenings: Readonly<Record<string, RegExp>> = {
   "a savepoint is made": /person \(savepoint\) has what it wished/,
   "a savepoint is gone back to": /person goes back to savepoint/,
   "a savepoint is deleted": /person \(delete-savepoint\) has what it wished/,
+  "a person says what becomes of output": /person \(replay\) has what it wished/,
+  "a row goes to another table": /tables\.put \w+-[xy] .* -> written$/,
+  "a file goes to another folder": /files\.move .*lines-[xy]\/.* -> moved$/,
+  "a fork is made": /person has made fork-/,
   "frames are collected": /registers\.remove note\/.* -> done$/,
 };
 

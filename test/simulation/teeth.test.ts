@@ -7,11 +7,12 @@ import { type Profile, plainest } from "../../lib/testing/simulation/profile.js"
 import { simulate } from "../../lib/testing/simulation/simulate.js";
 import { type Mutant, mutants as mutantsOfOneTask } from "./mutants.js";
 import { mutatedSimulation } from "./mutated.js";
+import { replayMutants } from "./replay-mutants.js";
 import { type Rule, rules, wrongRules } from "./rules.js";
 import { taskMutants } from "./task-mutants.js";
 import { wideMutants } from "./wide-mutants.js";
 
-const mutants = [...mutantsOfOneTask, ...taskMutants, ...wideMutants];
+const mutants = [...mutantsOfOneTask, ...taskMutants, ...wideMutants, ...replayMutants];
 
 /** The seed that found the mutant first, and some more, since every change of the code shifts what a seed means. */
 const seedsTried = 100;

@@ -11,6 +11,7 @@ import { type MemoryObjects, memoryObjects } from "../memory/objects.js";
 import { type MemoryRegisters, memoryRegisters } from "../memory/registers.js";
 import { type MemoryTables, memoryTables } from "../memory/tables.js";
 import type { Stage } from "./stage.js";
+import { pipelineName } from "./tally-pipeline.js";
 
 /** The services that all processes of a run share. */
 export interface Cloud {
@@ -36,6 +37,33 @@ export interface Watch {
   replaced(process: Process, key: RegisterKey, body: string): void;
 }
 
+/** Tells only of what is the pipeline's: a fork beside it is a pipeline of its own. */
+const ofPipeline = (pipeline: string, watch: Watch): Watch => ({
+  started: (...args) => watch.started(...args),
+  sent: (...args) => watch.sent(...args),
+  async swapped(process, key, expected, body) {
+    if (key.group === pipeline) await watch.swapped(process, key, expected, body);
+  },
+  stored(process, key, bytes) {
+    if (isBelow(pipeline, key)) watch.stored(process, key, bytes);
+  },
+  removedObjects(process, keys) {
+    watch.removedObjects(
+      process,
+      keys.filter((key) => isBelow(pipeline, key)),
+    );
+  },
+  removedItem(process, key) {
+    if (key.group === pipeline) watch.removedItem(process, key);
+  },
+  written: (...args) => watch.written(...args),
+  replaced(process, key, body) {
+    if (key.group === pipeline) watch.replaced(process, key, body);
+  },
+});
+
+const isBelow = (pipeline: string, key: string): boolean => key.startsWith(`${pipeline}/`);
+
 /** How long a look at a lane takes, by the task that looks and the name of the first note it asks for. */
 export type LaneDelay = (task: string, name: string) => number;
 
@@ -54,11 +82,12 @@ export function newCloud(stage: Stage): Cloud {
 export function worldOf(
   stage: Stage,
   cloud: Cloud,
-  watch: Watch,
+  ofAll: Watch,
   deliveries: Deliveries,
   process: Process,
   laneDelay: LaneDelay,
 ): World {
+  const watch = ofPipeline(pipelineName, ofAll);
   const { blobs } = cloud.blobs;
   const { tables } = cloud.tables;
   const watched: World = {

@@ -1,9 +1,12 @@
 import { listCheckpoints } from "../../checkpoint/history.js";
 import { markerPrefix } from "../../checkpoint/names.js";
+import type { CheckpointRef } from "../../model/checkpoints.js";
 import { Process } from "../faults/process.js";
+import { checkForks } from "./forks.js";
 import { elsewhere, mainOf } from "./oracle.js";
 import { expectedOf, isGivenUp, type Person } from "./person.js";
-import { folder } from "./tally-pipeline.js";
+import { pipelineName } from "./tally-pipeline.js";
+import { folderOf, folders } from "./targets.js";
 
 /** After the run: the tables, the files, the history, the markers, and what is left in the stores. */
 export async function checkEnd(person: Person): Promise<void> {
@@ -15,6 +18,7 @@ export async function checkEnd(person: Person): Promise<void> {
   }
   if (invariants.head !== null) invariants.keeping.checkSavepoints(invariants.head);
   await checkHistory(person);
+  await checkForks(person);
   if (setup.profile.collects && invariants.head !== null) invariants.keeping.checkLeftovers(invariants.head);
 }
 
@@ -33,34 +37,63 @@ function checkLoss(person: Person): void {
   stage.violated("P1: the pipeline gave up, although no record was lost and nothing went wrong");
 }
 
-/** W2: a reader that follows the lineage by the names of the files sees each record once. */
+/**
+ * W2: files are of generations that write there. A reader that follows the lineage by their names sees once each record that a
+ * generation took whose files are there; of one that wrote elsewhere, none.
+ */
 async function checkFiles(person: Person): Promise<void> {
   const { stage, cloud } = person.setup;
+  const { outputs } = person.invariants;
   const { files } = cloud.files;
-  const found: number[] = [];
-  for (const name of await files.list(folder)) {
-    const [, , generation, checkpoint] = name.split("-");
-    if (!isInLineage(person, Number(generation), Number(checkpoint))) continue;
-    const text = Buffer.from((await files.read(`${folder}/${name}`)) ?? []).toString("utf8");
-    found.push(...text.split("\n").flatMap((line) => (line === "" ? [] : [(JSON.parse(line) as { n: number }).n])));
+  const parts = lineageOf(person);
+  for (const folder of folders) {
+    const found: number[] = [];
+    for (const name of await files.list(folder)) {
+      const [, , generation, checkpoint] = name.split("-");
+      const target = folderOf(outputs.get(Number(generation))?.modes ?? {});
+      if (target !== folder) stage.violated(`W2: ${folder}/${name} is of a generation that writes to ${target}`);
+      const part = parts.find((one) => one.generation === Number(generation));
+      if (part === undefined || Number(checkpoint) > (part.to?.checkpointId ?? 0)) continue;
+      const text = Buffer.from((await files.read(`${folder}/${name}`)) ?? []).toString("utf8");
+      found.push(...text.split("\n").flatMap((line) => (line === "" ? [] : [(JSON.parse(line) as { n: number }).n])));
+    }
+    checkFolder(person, folder, found, parts);
   }
-  const { apart, profile } = person.setup;
-  const must = elsewhere(mainOf(expectedOf(person), profile.shape), { apart }).map(({ n }) => n);
-  const all = profile.alignment === "at-least-once" ? [...new Set(found)] : found;
-  if (all.sort((a, b) => a - b).join() !== must.join())
-    stage.violated(`result: the files have ${found}, must have ${must}`);
+}
+
+function checkFolder(person: Person, folder: string, found: readonly number[], parts: readonly LineagePart[]): void {
+  const { stage, apart, profile } = person.setup;
+  const { outputs, lineage } = person.invariants;
+  const must = new Set<number>();
+  for (const { generation, from, to } of parts) {
+    if (folderOf(outputs.get(generation)?.modes ?? {}) !== folder) continue;
+    const before = new Set(lineage.includedIn(from));
+    const taken = lineage.includedIn(to).filter((put) => !before.has(put));
+    for (const { n } of elsewhere(mainOf(taken, profile.shape), { apart })) must.add(n);
+  }
+  const all = profile.alignment === "at-least-once" ? [...new Set(found)] : [...found];
+  const wanted = [...must].sort((a, b) => a - b);
+  if (all.sort((a, b) => a - b).join() !== wanted.join())
+    stage.violated(`result: the files in ${folder} have ${found}, must have ${wanted}`);
+}
+
+/** A generation of the lineage: from what it was opened, and up to which checkpoint it counts. */
+interface LineagePart {
+  readonly generation: number;
+  readonly from: CheckpointRef | null;
+  readonly to: CheckpointRef | null;
 }
 
 /** A generation counts up to the checkpoint that a later one of the lineage was opened from. */
-function isInLineage(person: Person, generation: number, checkpoint: number): boolean {
-  const { origins, head } = person.invariants;
-  let [at, last] = [Number(head?.generation ?? 0), Number.POSITIVE_INFINITY];
+function lineageOf({ invariants: { origins, head } }: Person): readonly LineagePart[] {
+  const parts: LineagePart[] = [];
+  let [generation, to] = [Number(head?.generation ?? 0), head?.completed ?? null];
   for (;;) {
-    if (at === generation) return checkpoint <= last;
+    const from = origins.get(generation) ?? null;
+    parts.push({ generation, from, to });
     // What was prepared for a checkpoint of a generation between was never covered.
-    const origin = origins.get(at);
-    if (origin === undefined || origin === null) return false;
-    [at, last] = [origin.generation, origin.checkpointId];
+    if (from === null) return parts;
+    [generation, to] = [from.generation, from];
   }
 }
 
@@ -71,14 +104,14 @@ async function checkHistory(person: Person): Promise<void> {
   const { head, lineage } = invariants;
   if (head === null) return;
   const { clock } = new Process("check", setup.stage, () => undefined);
-  const store = { pipeline: "tally", registers: registers.registers, blobs: blobs.blobs, clock };
+  const store = { pipeline: pipelineName, registers: registers.registers, blobs: blobs.blobs, clock };
   const listed = (await listCheckpoints(store, head)).map(({ id }) => Number(id));
   const seen = lineage.completed
     .filter((one) => invariants.keeping.isRestorable(head, one))
     .map(({ ref }) => Number(ref.checkpointId))
     .reverse();
   if (listed.join() !== seen.join()) setup.stage.violated(`R7: the history is ${listed}, but ${seen} were completed`);
-  const prefix = markerPrefix("tally", head.incarnation);
+  const prefix = markerPrefix(pipelineName, head.incarnation);
   const marked = new Set<number>();
   for await (const { key } of blobs.blobs.list(prefix)) marked.add(Number(key.slice(prefix.length)));
   const completed = new Set(lineage.completed.map(({ ref }) => Number(ref.checkpointId)));

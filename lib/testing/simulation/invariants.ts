@@ -15,6 +15,7 @@ import { Lineage, type LineageParts } from "./lineage.js";
 import type { Profile } from "./profile.js";
 import type { Stage } from "./stage.js";
 import { sourceNames } from "./tally-pipeline.js";
+import type { Output } from "./targets.js";
 
 /** What R6 lets change: everything else is written once. */
 const changing = /^(head|desired|watch|collected)$|^(lease|progress|news)\//;
@@ -33,6 +34,8 @@ export class Invariants implements Watch {
   readonly tips = new Set<number>();
   /** By generation: from what it was opened. */
   readonly origins = new Map<number, CheckpointRef | null>();
+  /** By generation: what its rows say, and where they go. */
+  readonly outputs = new Map<number, Output>();
   readonly #backlog: Backlog;
   readonly #stage: Stage;
   readonly #cloud: Cloud;
@@ -76,7 +79,7 @@ export class Invariants implements Watch {
     if (!process.isAlive) return;
     this.#checkAfterRelease(process, name, args);
     if (name === "registers.swap") this.#noteRelease(process, args[0] as RegisterKey, args[2] as string);
-    if (name === "tables.put") this.lineage.checkPut(process, args[0] as TablePut);
+    if (name === "tables.put") this.lineage.checkPut(process, args[0] as TablePut, this.#outputOf(process));
   }
 
   /** R5, N1: after a session has sent its release it may send it again, look at the lease, and call its successor. */
@@ -95,7 +98,11 @@ export class Invariants implements Watch {
   }
 
   written(process: Process, put: TablePut): void {
-    this.lineage.written(process, put);
+    this.lineage.written(process, put, generationOf(process));
+  }
+
+  #outputOf(process: Process): Output {
+    return this.outputs.get(generationOf(process)) ?? { version: "none", modes: {} };
   }
 
   /** R6: a name of an object has one content. */
@@ -190,19 +197,39 @@ export class Invariants implements Watch {
     if (before !== null) this.#checkSavepoints(before, head);
     for (const { checkpointId } of head.left) this.tips.add(checkpointId);
     this.head = head;
+    const wasRequested = this.requestId;
     this.requestId = requestId;
     this.origins.set(head.generation, head.origin);
+    const output = { version: this.#record.functionVersion, modes: this.#record.sinks };
+    this.outputs.set(head.generation, output);
+    if (before !== null && before.generation !== head.generation) this.#checkModes(before, head, wasRequested);
     if (before === null) this.#begin(shards);
     this.lineage.enter(shards);
     if (before !== null && head.floor > before.floor) this.#checkFloor(head);
     const ended = head.status === "stopped" || head.status === "suspended" || head.status === "finished";
     if (ended && before?.status !== head.status) this.lineage.checkAtRest(head.status);
-    if (before !== null && before.generation !== head.generation) this.lineage.backTo(head.origin);
+    if (before !== null && before.generation !== head.generation)
+      this.lineage.backTo(head.origin, this.#targets(before, head));
     else if (!sameRef(head.completed, before?.completed ?? null)) {
       this.#checkVersion(process, "completes a checkpoint");
-      await this.#complete(key, head, before);
+      await this.#complete(key, head, before, output);
     }
     this.keeping.checkSavepoints(head);
+  }
+
+  /** W2: the sinks of a generation are as before, but for those that its request names. */
+  #checkModes(before: Head, after: Head, wasRequested: string | null): void {
+    const [then, now] = [before, after].map(({ generation }) => this.outputs.get(generation)?.modes ?? {});
+    const request = this.requestId === wasRequested ? null : this.#requests.get(this.requestId ?? "");
+    if (canonicalJson({ ...then, ...request?.sinks }) !== canonicalJson(now))
+      this.#stage.violated(`W2: generation ${after.generation} writes ${canonicalJson(now)}`);
+  }
+
+  #targets(before: Head, after: Head): "the same" | "others" {
+    const [then, now] = [before, after].map(({ generation }) =>
+      canonicalJson(this.outputs.get(generation)?.modes ?? {}),
+    );
+    return then === now ? "the same" : "others";
   }
 
   /** G1: what is kept until it is deleted goes when a person deletes it, and is what was complete. */
@@ -234,7 +261,7 @@ export class Invariants implements Watch {
       this.#stage.violated(`G2: the floor ${head.floor} leaves ${kept.length} of ${all.length} checkpoints`);
   }
 
-  async #complete(key: RegisterKey, head: Head, before: Head | null): Promise<void> {
+  async #complete(key: RegisterKey, head: Head, before: Head | null, output: Output): Promise<void> {
     const ref = head.completed;
     if (ref === null) return this.#stage.violated("R1: nothing is complete any more");
     const manifest = await this.#manifest(key, head, ref);
@@ -243,7 +270,7 @@ export class Invariants implements Watch {
     if (!sameRef(manifest.previous, before?.completed ?? null))
       this.#stage.violated(`R7: checkpoint ${ref.checkpointId} does not follow the one that was complete`);
     await this.keeping.add(head, { ref, manifest });
-    await this.lineage.add({ ref, manifest }).catch((error: unknown) => {
+    await this.lineage.add({ ref, manifest }, output).catch((error: unknown) => {
       this.#stage.violated(`P3: the state of checkpoint ${ref.checkpointId} cannot be read: ${error}`);
     });
   }
@@ -264,3 +291,6 @@ export class Invariants implements Watch {
     return JSON.parse(Buffer.from(bytes ?? "null").toString("utf8"));
   }
 }
+
+/** Of a session. */
+const generationOf = ({ name }: Process): number => Number(/\(g(\d+) v/.exec(name)?.[1] ?? 0);

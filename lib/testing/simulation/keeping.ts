@@ -6,6 +6,7 @@ import type { Cloud } from "./cloud.js";
 import { inFlightOf } from "./in-flight.js";
 import type { Completed } from "./lineage.js";
 import type { Stage } from "./stage.js";
+import { pipelineName } from "./tally-pipeline.js";
 
 /** What a complete checkpoint needs to be restored. */
 interface Needs {
@@ -45,7 +46,7 @@ export class Keeping {
     for (const key of inFlight.objects) objects.add(key);
     const generation = padded(ref.generation, 8);
     const at = `${incarnation}/${generation}/${padded(ref.checkpointId, 12)}`;
-    objects.add(`tally/${at}/manifest-${ref.sha256}.json`);
+    objects.add(`${pipelineName}/${at}/manifest-${ref.sha256}.json`);
     const record = `generation/${incarnation}/${generation}/${manifest.generationRecord}`;
     const items = new Set([`manifest/${at}/${ref.sha256}`, record, ...inFlight.items]);
     this.#needs.push({ completed, objects, items });
@@ -83,7 +84,8 @@ export class Keeping {
   /** A savepoint is whole for as long as the head names it, however far below the floor. */
   checkSavepoints(head: Head): void {
     if (head.savepoints.length === 0) return;
-    const items = new Set(this.#cloud.registers.all().map(({ key }) => key.name));
+    const own = this.#cloud.registers.all().filter(({ key }) => key.group === pipelineName);
+    const items = new Set(own.map(({ key }) => key.name));
     for (const { sha256, name } of head.savepoints) {
       const needs = this.#needs.find(({ completed }) => completed.ref.sha256 === sha256);
       if (needs === undefined) continue;
@@ -117,10 +119,11 @@ export class Keeping {
         !isMarker &&
         Number(generation) >= head.generation &&
         (checkpoint.startsWith("generation-") || checkpoint === "frames" || Number(checkpoint) >= floor);
-      if (key.startsWith(`tally/${incarnation}/`) && !isKept && !isNew)
+      if (key.startsWith(`${pipelineName}/${incarnation}/`) && !isKept && !isNew)
         this.#stage.violated(`G1: ${key} is left over; the floor is ${floor}`);
     }
     for (const { key } of this.#cloud.registers.all()) {
+      if (key.group !== pipelineName) continue;
       const [what = "", of, generation = ""] = key.name.split("/");
       if (of !== incarnation || items.has(key.name) || Number(generation) >= head.generation) continue;
       this.#stage.violated(`G1: ${what} ${key.name} is left over; the floor is ${floor}`);
@@ -135,7 +138,7 @@ const isOfRecord = (key: string, restorable: readonly Needs[], head: Head): bool
   );
 
 const markerOf = (head: Head, checkpointId: number): string =>
-  `tally/${head.incarnation}/completed/${padded(checkpointId, 12)}`;
+  `${pipelineName}/${head.incarnation}/completed/${padded(checkpointId, 12)}`;
 
 /** References to objects, wherever in a document they stand. */
 function objectsIn(document: Manifest | unknown): readonly string[] {

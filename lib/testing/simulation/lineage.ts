@@ -2,14 +2,13 @@ import { canonicalJson } from "../../model/canonical-json.js";
 import type { CheckpointRef, Manifest } from "../../model/checkpoints.js";
 import type { ShardTable } from "../../model/shards.js";
 import type { Plan } from "../../pipeline/plan.js";
-import type { TableItem, TablePut } from "../../ports/tables.js";
+import type { TablePut } from "../../ports/tables.js";
 import type { Process } from "../faults/process.js";
 import { stateOf } from "./checkpoint-state.js";
 import type { Cloud } from "./cloud.js";
 import { inFlightOf } from "./in-flight.js";
 import type { Input, Put } from "./input.js";
 import {
-  deadOnes,
   gone,
   goodOnes,
   includedIn,
@@ -19,14 +18,17 @@ import {
   noOrders,
   type Orders,
   type RowOptions,
+  type Rows,
   rowName,
   rowsOf,
   takenOf,
   tallyRow,
 } from "./oracle.js";
+import { contentOf, madeBy, type Places, ShownRows } from "./shown-rows.js";
 import type { Stage } from "./stage.js";
-import { checkState, rowsOfState } from "./state-checks.js";
-import { type Arrivals, onlyFeed, sourceNames, tableKeys, tables } from "./tally-pipeline.js";
+import { checkState, type Judged, rowsOfState } from "./state-checks.js";
+import { sourceNames } from "./tally-pipeline.js";
+import { type Output, targetOf, targetTable, targetTables } from "./targets.js";
 
 /** A checkpoint that the head was seen to move to. */
 export interface Completed {
@@ -38,8 +40,10 @@ export interface Completed {
 interface Known extends Completed {
   readonly included: readonly Put[];
   readonly orders: Orders;
-  /** By row: which of its contents it has. */
-  readonly places: ReadonlyMap<string, number>;
+  /** By row of the pipeline: how often it was written, in a way. */
+  readonly stamps: ReadonlyMap<string, string>;
+  /** By row of a target: which of its contents it has. */
+  readonly places: Places;
 }
 
 export interface LineageParts {
@@ -47,7 +51,7 @@ export interface LineageParts {
   readonly cloud: Cloud;
   readonly input: Input;
   readonly plan: Plan;
-  readonly rows: RowOptions;
+  readonly options: RowOptions;
 }
 
 /** The complete checkpoints, and what the tables may show because of them. */
@@ -59,16 +63,14 @@ export class Lineage {
   readonly #known = new Map<string, Known>();
   /** What the head says is complete. */
   #current: Known | null = null;
-  /** A restore went back behind what was complete. */
-  #hasLeft = false;
-  /** A replay was left for a checkpoint that it did not come from: rows that it wrote, and nobody writes again, stay (W2). */
+  /**
+   * A replay was left for a checkpoint that it did not come from, or for other targets: rows that it wrote, and nobody writes again,
+   * stay (W2).
+   */
   #hasGoneAside = false;
-  /** By row: every content that a completed checkpoint gives it, oldest first. */
-  readonly #contents = new Map<string, string[]>();
-  /** By row: which of its contents the table has. */
-  readonly #shown = new Map<string, number>();
-  /** Of rows that showed, at the last restore, what came after the checkpoint: what complete checkpoints have given them since. */
-  readonly #again = new Map<string, Set<string>>();
+  readonly #rows = new ShownRows();
+  /** By row that is written before the checkpoint: the newest generation that has. */
+  readonly #writers = new Map<string, number>();
 
   constructor(parts: LineageParts) {
     this.#parts = parts;
@@ -80,14 +82,17 @@ export class Lineage {
       for (const { shardId } of table?.[source]?.shards ?? []) this.reach[source].shards.add(shardId);
   }
 
-  /** A generation goes on from this checkpoint, whatever was complete after it. */
-  backTo(origin: CheckpointRef | null): void {
-    if (origin?.sha256 !== this.#current?.ref.sha256) this.#hasLeft = true;
+  /** A generation goes on from this checkpoint, whatever was complete after it; its sinks may write elsewhere than those before. */
+  backTo(origin: CheckpointRef | null, targets: "the same" | "others"): void {
     const before = this.back(this.#current?.ref ?? null);
-    if (origin !== null && !before.some(({ ref }) => ref.sha256 === origin.sha256)) this.#hasGoneAside = true;
+    const isAside = origin !== null && !before.some(({ ref }) => ref.sha256 === origin.sha256);
+    if (isAside || targets === "others") this.#hasGoneAside = true;
     this.#current = origin === null ? null : (this.#known.get(origin.sha256) ?? null);
-    for (const [row, shown] of this.#shown)
-      if (shown > (this.#current?.places.get(row) ?? -1)) this.#again.set(row, this.#again.get(row) ?? new Set());
+    this.#rows.backTo(this.#places);
+  }
+
+  get #places(): Places {
+    return this.#current?.places ?? new Map();
   }
 
   /** Newest first, those that a checkpoint goes back to. */
@@ -103,44 +108,55 @@ export class Lineage {
   }
 
   /** What a checkpoint says of state and rows goes by its positions, and by what is under way. */
-  async add(completed: Completed): Promise<void> {
-    const { stage, cloud, input, plan, rows: options } = this.#parts;
-    const { ref, manifest } = completed;
+  async add(completed: Completed, output: Output): Promise<void> {
+    const { options } = this.#parts;
     this.completed.push(completed);
-    this.enter(manifest.shards);
+    this.enter(completed.manifest.shards);
+    const { included, judged } = await this.#judge(completed, this.#orders);
+    const orders = checkState(judged);
+    const rows = options.counts === "once" ? rowsOf(judged.taken, options, orders) : rowsOfState(judged);
+    this.#current = { ...completed, included, orders, ...this.#written(rows, output) };
+    this.#known.set(completed.ref.sha256, this.#current);
+    this.#rows.given(this.#current.places);
+  }
+
+  /** One that lies elsewhere has all that its positions say, too. @throws where something of it is gone */
+  async checkCopy(copy: Completed): Promise<void> {
+    checkState((await this.#judge(copy, noOrders)).judged);
+  }
+
+  async #judge({ ref, manifest }: Completed, before: Orders): Promise<{ included: readonly Put[]; judged: Judged }> {
+    const { stage, cloud, input, plan, options } = this.#parts;
     const included = includedIn(input, manifest, this.reach);
     const { numbers } = await inFlightOf(cloud, manifest);
     this.#checkUnderWay(ref, included, numbers);
     const taken = takenOf(included, numbers, options.shape);
     const state = await stateOf(cloud, plan, manifest, options.padding);
     const keys = new Set(input.puts.map((put) => put.key));
-    const before = this.#current?.orders ?? noOrders;
-    const judged = { stage, options, ref, state, taken, keys, before };
-    const orders = checkState(judged);
-    const places = new Map(this.#current?.places);
-    const rows = options.counts === "once" ? rowsOf(taken, options, orders) : rowsOfState(judged);
-    for (const [row, content] of rows) {
-      places.set(row, this.#place(row, content));
-      this.#again.get(row)?.add(content);
-    }
-    this.#current = { ...completed, included, orders, places };
-    this.#known.set(ref.sha256, this.#current);
+    return { included, judged: { stage, options, ref, state, taken, keys, before } };
   }
 
-  /** Where that content stands among those of the row: where it is already, or behind all of them. */
-  #place(row: string, content: string): number {
-    const contents = this.#contents.get(row) ?? [];
-    this.#contents.set(row, contents);
-    const before = this.#current?.places.get(row);
-    if (before !== undefined && contents[before] === content) return before;
-    return contents.push(content) - 1;
+  /** A row that is not as in the checkpoint before was written since, by the code of this generation, to where it writes. */
+  #written(rows: Rows, { version, modes }: Output): Pick<Known, "stamps" | "places"> {
+    const stamps = new Map(this.#current?.stamps);
+    const places = new Map(this.#places);
+    for (const [row, { table, key, content, stamp }] of rows) {
+      if (stamps.get(row) === stamp) continue;
+      stamps.set(row, stamp);
+      const target = targetOf(table, modes);
+      if (target === null) continue;
+      const isMade = content !== gone && table !== "dead";
+      const name = rowName(target, key);
+      places.set(name, this.#rows.give(name, isMade ? madeBy(content, version) : content));
+    }
+    return { stamps, places };
   }
 
   /** E3: what is under way was read, and is under way once. */
   #checkUnderWay(ref: CheckpointRef, included: readonly Put[], underWay: ReadonlyMap<string, readonly number[]>): void {
-    const { stage, rows } = this.#parts;
+    const { stage, options } = this.#parts;
     // At least once, an operator may have taken, and sent on, what its producer had sent after its cut.
-    if (rows.counts === "at least once") return;
+    if (options.counts === "at least once") return;
     const read = new Set(included.map(({ n }) => n));
     for (const [edge, numbers] of underWay) {
       if (new Set(numbers).size < numbers.length || !numbers.every((n) => read.has(n)))
@@ -151,55 +167,53 @@ export class Lineage {
   }
 
   #isEager(table: string): boolean {
-    return table === tables.tallies && this.#parts.rows.variant.tallies === "eager";
+    return targetTable(table).of === "tallies" && this.#parts.options.variant.tallies === "eager";
   }
 
-  /** R1, C1, C2: a row is sent only as some complete checkpoint has it. */
-  checkPut(process: Process, put: TablePut): void {
+  /** R1, C1, C2: a row is sent only as some complete checkpoint has it. W2: and only to where its generation writes. */
+  checkPut(process: Process, put: TablePut, output: Output): void {
     const row = nameOf(put);
     const content = contentOf(put.table, put.item);
-    const mayBe = this.#isEager(put.table) ? this.#isPrefix(put, content) : this.#contentsOf(row).includes(content);
-    if (mayBe) return;
+    if (this.#isEager(put.table)) {
+      if (targetOf("tallies", output.modes) !== put.table)
+        this.#parts.stage.violated(`W2: ${process.name} puts ${row}, where its generation does not write`);
+      const isMine = content === gone || content.endsWith(madeBy("", output.version));
+      if (isMine && this.#isPrefix(row, content)) return;
+    } else if (this.#rows.of(row).includes(content)) return;
     this.#parts.stage.violated(`C2: ${process.name} puts ${content} into ${row}, which no complete checkpoint holds`);
   }
 
-  /** W3: what is written before the checkpoint is what some first records of the key give. */
-  #isPrefix(put: TablePut, content: string): boolean {
-    const key = String(put.item[tableKeys.tallies]);
-    const all = mainOf(this.#parts.input.puts, this.#parts.rows.shape);
+  /** W3: what is written before the checkpoint is what some first records of the key give, in whichever code. */
+  #isPrefix(row: string, content: string): boolean {
+    const key = row.slice(row.indexOf("/") + 1);
+    const all = mainOf(this.#parts.input.puts, this.#parts.options.shape);
     const ofKey = goodOnes(all).filter((one) => one.key === key && isReached(this.reach, one));
-    const count = typeof put.item.count === "number" ? put.item.count : null;
-    const lengths = count === null ? ofKey.map((_, index) => index + 1) : [count];
-    return lengths.some((length) => tallyRow(key, ofKey.slice(0, length), this.#parts.rows) === content);
+    return ofKey.some((_, index) => {
+      const first = tallyRow(key, ofKey.slice(0, index + 1), this.#parts.options);
+      return first === content || content.startsWith(madeBy(first, ""));
+    });
   }
 
   /** W1: what a table shows of a key never goes back. */
-  written(process: Process, put: TablePut): void {
-    if (this.#isEager(put.table)) return;
+  written(process: Process, put: TablePut, generation: number): void {
     const row = nameOf(put);
-    const content = contentOf(put.table, put.item);
-    const contents = this.#contentsOf(row);
-    const before = this.#shown.get(row) ?? -1;
-    // A deletion looks like any other: it is the first one that it can be.
-    const later = contents.indexOf(content, Math.max(before, 0));
-    const now = later === -1 ? contents.lastIndexOf(content) : later;
-    // After a restore the row may come to be what it was in the checkpoint that is gone on from, or before it.
-    const isCurrent = contents[this.#current?.places.get(row) ?? -1] === content;
-    if (now < before && !isCurrent && this.#again.get(row)?.has(content) !== true)
+    if (this.#isEager(put.table)) {
+      if (generation < (this.#writers.get(row) ?? 0))
+        this.#parts.stage.violated(`W1: ${process.name} writes ${row}, which a later generation has written`);
+      this.#writers.set(row, generation);
+      return;
+    }
+    if (this.#rows.written(row, contentOf(put.table, put.item), this.#places) === "back")
       this.#parts.stage.violated(`W1: ${process.name} takes ${row} back to ${canonicalJson(put.item)}`);
-    this.#shown.set(row, now);
   }
 
   /** C3: when the pipeline rests, the tables show all that is complete; or what was complete in a lineage that a restore has left (W2). */
   checkAtRest(status: string): void {
-    for (const [row, place] of this.#current?.places ?? []) {
+    for (const [row, place] of this.#places) {
       const [table = ""] = row.split("/");
-      const contents = this.#contentsOf(row);
-      const found = this.#shown.get(row) ?? -1;
-      // What looks alike may be of a lineage that was left, and came later.
-      const shown = this.#hasLeft && found !== -1 ? contents.lastIndexOf(contents[found] ?? "") : found;
-      if (this.#isEager(table) || shown >= place || contents[shown] === contents[place]) continue;
-      this.#parts.stage.violated(`C3: ${status}, but ${row} does not show ${contents[place]}`);
+      const shown = this.#rows.shown(row);
+      if (this.#isEager(table) || (shown !== undefined && this.#rows.mayShow(row, shown, place))) continue;
+      this.#parts.stage.violated(`C3: ${status}, but ${row} does not show ${this.#rows.of(row)[place]}`);
     }
   }
 
@@ -208,49 +222,49 @@ export class Lineage {
     return this.#current?.included ?? [];
   }
 
+  /** What that one reflects. */
+  includedIn(ref: CheckpointRef | null): readonly Put[] {
+    return ref === null ? [] : (this.#known.get(ref.sha256)?.included ?? []);
+  }
+
   /** At the end: exactly the rows of these records, no more and no less. */
   checkResult(records: readonly Put[]): void {
-    const { stage, cloud, rows: options } = this.#parts;
-    const rows =
-      options.counts === "once"
-        ? rowsOf(takenOf(records, new Map(), options.shape), options, this.#current?.orders ?? noOrders)
-        : new Map([...(this.#current?.places ?? [])].map(([row, at]) => [row, this.#contentsOf(row)[at] ?? gone]));
-    const expected = new Map([...rows].filter(([, content]) => content !== gone));
+    const { stage, cloud, options } = this.#parts;
+    if (options.counts === "once")
+      this.#checkAll(rowsOf(takenOf(records, new Map(), options.shape), options, this.#orders));
     const found = new Map<string, string>();
-    for (const name of Object.keys(tables) as (keyof typeof tables)[]) {
-      for (const item of cloud.tables.items(tables[name])) {
-        const content = contentOf(tables[name], item);
-        if (content !== gone) found.set(rowName(tables[name], String(item[tableKeys[name]])), content);
-      }
-    }
-    for (const name of new Set([...expected.keys(), ...found.keys()])) {
-      if (found.get(name) === expected.get(name) || this.#isOfLeft(name, found.get(name), expected.get(name))) continue;
-      stage.violated(`result: ${name} is ${found.get(name)}, must be ${expected.get(name)}`);
+    for (const { name, key } of targetTables)
+      for (const item of cloud.tables.items(name)) found.set(rowName(name, String(item[key])), contentOf(name, item));
+    for (const row of new Set([...this.#places.keys(), ...found.keys()])) {
+      const place = this.#places.get(row);
+      const shown = found.get(row) ?? gone;
+      if (this.#mayEndAs(row, shown, place)) continue;
+      stage.violated(`result: ${row} is ${shown}, must be ${place === undefined ? gone : this.#rows.of(row)[place]}`);
     }
   }
 
-  /**
-   * W2: a row that was not written again shows what it was in a lineage that was left. Where each lineage went back to one that it
-   * came from, only the order of arrival may differ there.
-   */
-  #isOfLeft(row: string, found: string | undefined, must: string | undefined): boolean {
-    if (found === undefined || must === undefined) return false;
-    if (this.#hasGoneAside) return this.#contentsOf(row).includes(found);
-    if (this.#parts.rows.counts === "at least once") return this.#hasLeft && this.#contentsOf(row).includes(found);
-    if (row !== rowName(tables.arrivals, onlyFeed) && !row.startsWith(`${tables.chains}/`)) return false;
-    const numbers = (row: string) => (JSON.parse(row) as Arrivals).numbers.toSorted((a, b) => a - b).join();
-    return this.#hasLeft && this.#contentsOf(row).includes(found) && numbers(found) === numbers(must);
+  get #orders(): Orders {
+    return this.#current?.orders ?? noOrders;
   }
 
-  #contentsOf(row: string): readonly string[] {
-    return this.#contents.get(row) ?? [];
+  /** The last complete checkpoint has written each row as often as it must be. */
+  #checkAll(rows: Rows): void {
+    const stamps = this.#current?.stamps ?? new Map<string, string>();
+    for (const [row, { stamp }] of rows)
+      if (stamps.get(row) !== stamp)
+        this.#parts.stage.violated(`result: the last checkpoint has ${row} as ${stamps.get(row)}, must be ${stamp}`);
+    if (stamps.size > rows.size) this.#parts.stage.violated(`result: ${stamps.size} rows, must be ${rows.size}`);
   }
-}
 
-/** A row as the oracle has it. A deletion leaves a tombstone with the key (W4). */
-function contentOf(table: string, item: TableItem): string {
-  if (item["~deleted"] === true) return gone;
-  return canonicalJson(table === tables.dead ? deadOnes(item) : item);
+  /** What a lineage that was left has shown before its checkpoints, and nobody writes again, stays as well (W2). */
+  #mayEndAs(row: string, found: string, place: number | undefined): boolean {
+    const [table = ""] = row.split("/");
+    if (this.#isEager(table)) {
+      const last = place === undefined ? gone : this.#rows.of(row)[place];
+      return found === last || (this.#hasGoneAside && this.#isPrefix(row, found));
+    }
+    return this.#rows.mayShow(row, found, place);
+  }
 }
 
 const nameOf = (put: TablePut): string => rowName(put.table, put.key.map((name) => String(put.item[name])).join("/"));

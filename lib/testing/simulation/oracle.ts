@@ -13,18 +13,34 @@ import {
   restOf,
   type SourceName,
   type Tally,
-  tables,
   type Variant,
 } from "./tally-pipeline.js";
+import type { TableName } from "./targets.js";
 import { type Chained, chainRestOf, type Pair, slotOf } from "./wings.js";
 
-/** What a table should hold: rows as canonical JSON, by table and key. */
-export type Rows = ReadonlyMap<string, string>;
+/** What a table should hold, by table and key. */
+export type Rows = ReadonlyMap<string, Row>;
+
+export interface Row {
+  readonly table: TableName;
+  readonly key: string;
+  /** As canonical JSON. */
+  readonly content: string;
+  /** Another whenever the row was written again: of one that is deleted, too. */
+  readonly stamp: string;
+}
 
 /** In the place of a row that is gone. */
 export const gone = "gone";
 
 export const rowName = (table: string, key: string): string => `${table}/${key}`;
+
+/** Rows while they are gathered. */
+export class RowSet extends Map<string, Row> {
+  put(table: TableName, key: string, content: string, stamp = content): void {
+    this.set(rowName(table, key), { table, key, content, stamp });
+  }
+}
 
 /** What of the streams the pipeline is to read. */
 export type Reach = Readonly<Record<SourceName, SourceReach>>;
@@ -138,26 +154,25 @@ export interface RowOptions {
  * @param orders in which they were taken
  */
 export function rowsOf(taken: Taken, options: RowOptions, { arrivals, chains }: Orders): Rows {
-  const rows = new Map<string, string>();
-  for (const [key, ofKey] of grouped(goodOnes(taken.tally), (put) => put.key)) {
-    rows.set(rowName(tables.tallies, key), tallyRow(key, ofKey, options));
-  }
+  const rows = new RowSet();
+  for (const [key, ofKey] of grouped(goodOnes(taken.tally), (put) => put.key))
+    rows.put("tallies", key, tallyRow(key, ofKey, options), String(ofKey.length));
   for (const [group, ofGroup] of grouped(elsewhere(taken.group, options), (put) => groupOf(put.n))) {
     const row: GroupSum = { group, count: ofGroup.length, sum: ofGroup.reduce((sum, { n }) => sum + n, 0) };
-    rows.set(rowName(tables.groups, group), canonicalJson(row));
+    rows.put("groups", group, canonicalJson(row));
   }
   if (elsewhere(taken.arrive, options).length > 0) {
     const row: Arrivals = { feed: onlyFeed, numbers: arrivals };
-    rows.set(rowName(tables.arrivals, onlyFeed), canonicalJson(row));
+    rows.put("arrivals", onlyFeed, canonicalJson(row));
   }
   for (const rest of new Set(elsewhere(taken.second, options).map(({ n }) => String(chainRestOf(n)))))
-    rows.set(rowName(tables.chains, rest), canonicalJson(chains.get(rest)));
+    rows.put("chains", rest, canonicalJson(chains.get(rest)));
   for (const slot of slotsOf([...taken.left, ...taken.right], options))
-    rows.set(rowName(tables.pairs, slot), canonicalJson(pairOf(slot, taken, options)));
+    rows.put("pairs", slot, canonicalJson(pairOf(slot, taken, options)));
   const poisoned = taken.tally.filter(({ flaw }) => flaw === "poison");
   for (const put of [...taken.read.filter(({ flaw }) => flaw === "bytes"), ...poisoned]) {
     const id = `${put.source}/${put.shardId}/${put.sequenceNumber}${put.sub === null ? "" : `/${put.sub}`}`;
-    rows.set(rowName(tables.dead, id), canonicalJson(deadOnes({ id, data: Buffer.from(put.data).toString("base64") })));
+    rows.put("dead", id, canonicalJson(deadOnes({ id, data: Buffer.from(put.data).toString("base64") })));
   }
   return rows;
 }

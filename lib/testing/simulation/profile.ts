@@ -70,6 +70,8 @@ export interface Profile {
   readonly pressure: Pressure;
   /** Savepoints that people make; some are deleted, some restored. */
   readonly savepoints: number;
+  /** Times that people go back to a checkpoint and say what becomes of output after it. */
+  readonly replays: number;
 }
 
 /** What a profile has none of when it is about the rest. */
@@ -79,6 +81,7 @@ export const plainest = {
   shape: plainShape,
   pressure: noPressure,
   savepoints: 0,
+  replays: 0,
 } as const satisfies Partial<Profile>;
 
 export const noFaults: FaultRates = { ...noCallFaults, delivery: 0, overtime: 0 };
@@ -101,10 +104,11 @@ export function drawProfile(random: Random): Profile {
     shape: drawShape(random.fork("shape"), parallelism),
     pressure: drawPressure(random.fork("pressure"), parallelism),
     savepoints: wider.chance(0.25) ? wider.between(1, 4) : 0,
+    replays: wider.chance(0.25) ? wider.between(1, 4) : 0,
   };
 }
 
-type Later = "shape" | "pressure" | "savepoints";
+type Later = "shape" | "pressure" | "savepoints" | "replays";
 
 function drawFirst(random: Random): Omit<Profile, Later> {
   const sleeps = random.chance(0.25);

@@ -7,12 +7,13 @@ import { type LaneDelay, newCloud } from "./cloud.js";
 import { checkEnd } from "./final-checks.js";
 import { planInput } from "./input.js";
 import { Invariants } from "./invariants.js";
-import { bringToRest, type Person, planSavepoints, planWishes } from "./person.js";
+import { bringToRest, type Person, planReplays, planSavepoints, planWishes } from "./person.js";
 import { Platform } from "./platform.js";
 import { drawProfile, noFaults, type Outage, type Profile } from "./profile.js";
 import { chainTasksOf } from "./shape.js";
 import type { Stage } from "./stage.js";
-import { type TallyOptions, tableKeys, tables, tallyPipeline } from "./tally-pipeline.js";
+import { pipelineName, type TallyOptions, tallyPipeline } from "./tally-pipeline.js";
+import { targetTables } from "./targets.js";
 
 /** What became of a seed. */
 export interface Outcome {
@@ -76,7 +77,7 @@ async function collectAll(run: Run): Promise<void> {
   const { platform, setup } = run.person;
   const { scheduler } = setup.stage;
   for (let call = 0; call < collectorCalls && !run.failed(); call++) {
-    platform.supervisor({ pipeline: "tally", report: null });
+    platform.supervisor({ pipeline: pipelineName, report: null });
     let isOver = false;
     scheduler.after(collectorPauseMillis, () => {
       isOver = true;
@@ -131,12 +132,13 @@ function newRun(random: Random, profile: Profile, kept: "kept" | "none"): Run {
   const person = newPerson(stage, profile, random);
   const schedule = () => {
     if (!open) return;
-    person.platform.supervisor({ pipeline: "tally", report: null });
+    person.platform.supervisor({ pipeline: pipelineName, report: null });
     scheduler.after(scheduleMillis, schedule);
   };
   scheduler.after(0, schedule);
   planWishes(person, random.fork("wishes"));
   planSavepoints(person, random.fork("savepoints"));
+  planReplays(person, random.fork("replays"));
   return {
     person,
     calm: () => {
@@ -164,8 +166,7 @@ function newRun(random: Random, profile: Profile, kept: "kept" | "none"): Run {
 function newPerson(stage: Stage, profile: Profile, random: Random): Person {
   const end = profile.endMillis === null ? null : millis(startOfTime + profile.endMillis);
   const cloud = newCloud(stage);
-  for (const name of Object.keys(tables) as (keyof typeof tables)[])
-    cloud.tables.createTable(tables[name], [{ name: tableKeys[name], type: "string" }]);
+  for (const { name, key } of targetTables) cloud.tables.createTable(name, [{ name: key, type: "string" }]);
   const input = planInput(stage, cloud.log, profile, random.fork("input"));
   const { start, variant, padding, shape } = profile;
   const from = typeof start === "string" ? start : { at: new Date(startOfTime + start.afterMillis) };
@@ -175,27 +176,25 @@ function newPerson(stage: Stage, profile: Profile, random: Random): Person {
     new Promise<void>((resolve) => {
       stage.scheduler.after(briefly.between(1, 20), resolve);
     });
-  const plans = profile.parallelism.map((parallelism, i) =>
-    tallyPipeline({
-      ...profile,
-      parallelism,
-      chainTasks: chainTasksOf(profile.shape, i),
-      start: from,
-      end,
-      call,
-      briefCall,
-    }),
-  );
-  // Each deployment has the next one; the last stays.
-  const planOf = (functionVersion: string) => plans[Math.min(Number(functionVersion), plans.length) - 1] as Plan;
+  const plans = new Map<string, Plan>();
+  // Each deployment has the next number of tasks; the last stays.
+  const planOf = (version: string) => {
+    const at = Math.min(Number(version), profile.parallelism.length) - 1;
+    const parallelism = profile.parallelism[at] ?? 1;
+    const chainTasks = chainTasksOf(profile.shape, at);
+    const made = { ...profile, code: version, parallelism, chainTasks, start: from, end, call, briefCall };
+    const plan = plans.get(version) ?? tallyPipeline(made);
+    plans.set(version, plan);
+    return plan;
+  };
   const apart = Math.max(...profile.parallelism) > 1;
   const counts = profile.alignment === "at-least-once" ? "at least once" : "once";
-  const rows = { padding, variant, apart, shape, counts } as const;
-  const invariants = new Invariants({ stage, cloud, input, plan: planOf("1"), rows }, profile);
+  const options = { padding, variant, apart, shape, counts } as const;
+  const invariants = new Invariants({ stage, cloud, input, plan: planOf("1"), options }, profile);
   const isOver = (generation: number) => generation < (invariants.head?.generation ?? 0);
   const laneDelay = laneDelayOf(stage, profile, random);
   const setup = { stage, cloud, watch: invariants, profile, planOf, laneDelay, apart, isOver };
-  return { setup, platform: new Platform(setup), invariants, input, end, underWay: 0 };
+  return { setup, platform: new Platform(setup), invariants, input, end, underWay: 0, forks: [] };
 }
 
 /** Half of the lanes of a task are slow, until calm comes: one of them may bring its frames seconds after another. */

@@ -10,14 +10,14 @@ import {
   type Orders,
   pairOf,
   type RowOptions,
+  RowSet,
   type Rows,
-  rowName,
   slotsOf,
   type Taken,
   tallyOf,
 } from "./oracle.js";
 import type { Stage } from "./stage.js";
-import { type Arrivals, deletedEvery, groupOf, onlyFeed, tables } from "./tally-pipeline.js";
+import { type Arrivals, deletedEvery, groupOf, onlyFeed } from "./tally-pipeline.js";
 import { chainRestOf, slotOf } from "./wings.js";
 
 /** A checkpoint, and what it must be judged by. */
@@ -137,23 +137,23 @@ function checkGroups({ stage, options, ref, state, taken }: Judged): void {
 
 /** At least once: the rows that this state gives. What was taken twice is in them twice. */
 export function rowsOfState({ state, keys, options }: Judged): Rows {
-  const rows = new Map<string, string>();
+  const rows = new RowSet();
   for (const key of keys) {
     const tally = state.tallyOf(key);
     const isGone = options.variant.deletes && tally.count % deletedEvery === 0;
-    if (tally.count > 0) rows.set(rowName(tables.tallies, key), isGone ? gone : canonicalJson(tally));
+    if (tally.count > 0) rows.put("tallies", key, isGone ? gone : canonicalJson(tally), String(tally.count));
   }
   for (const group of groups) {
     const sum = state.groupOf(group);
-    if (sum !== null) rows.set(rowName(tables.groups, group), canonicalJson(sum));
+    if (sum !== null) rows.put("groups", group, canonicalJson(sum));
   }
   const arrivals: Arrivals = { feed: onlyFeed, numbers: state.arrivals };
-  if (arrivals.numbers.length > 0) rows.set(rowName(tables.arrivals, onlyFeed), canonicalJson(arrivals));
+  if (arrivals.numbers.length > 0) rows.put("arrivals", onlyFeed, canonicalJson(arrivals));
   for (const chain of rests.map(state.chainOf))
-    if (chain.numbers.length > 0) rows.set(rowName(tables.chains, chain.rest), canonicalJson(chain));
+    if (chain.numbers.length > 0) rows.put("chains", chain.rest, canonicalJson(chain));
   for (const slot of slots(keys)) {
     const pair = state.pairOf(slot);
-    if (pair.left.length + pair.right.length > 0) rows.set(rowName(tables.pairs, slot), canonicalJson(pair));
+    if (pair.left.length + pair.right.length > 0) rows.put("pairs", slot, canonicalJson(pair));
   }
   return rows;
 }

@@ -11,7 +11,9 @@ import { pipeline } from "../../pipeline/pipeline.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { Flow, Stream } from "../../pipeline/stream.js";
 import { type ChainTasks, hasPairs, hasUnion, type Pressure, type Shape } from "./shape.js";
-import { chained, paired, wingKeys, wingTables } from "./wings.js";
+import { chained, type Made, paired, wingKeys, wingTables } from "./wings.js";
+
+export const pipelineName = "tally";
 
 /** The sources, each of the stream of its name. */
 export type SourceName = "numbers" | "others";
@@ -80,6 +82,8 @@ export interface Variant {
 }
 
 export interface TallyOptions {
+  /** The version: each row says which one has made it. */
+  readonly code: string;
   readonly start: Start;
   /** Of bounded input. */
   readonly end: Millis | null;
@@ -105,30 +109,31 @@ export interface TallyOptions {
  * order is seen.
  */
 export function tallyPipeline(options: TallyOptions): Plan {
-  const { variant, shape, chainTasks, pressure } = options;
-  const built = pipeline("tally", settingsOf(options), (flow: Flow) => {
+  const { variant, shape, chainTasks, pressure, code } = options;
+  const built = pipeline(pipelineName, settingsOf(options), (flow: Flow) => {
     const first = flow.from("numbers", sourceOf("numbers", options));
     const others = shape.others === "none" ? null : flow.from("others", sourceOf("others", options));
     const numbers: Numbers = others !== null && hasUnion(shape) ? first.union(others) : first;
     const called = calledOf(numbers, options);
     return [
       // Where calls keep the order, what they bring must show it.
-      arrivalsOf(variant.calls === "ordered" ? called : numbers).to(
+      arrivalsOf(variant.calls === "ordered" ? called : numbers, code).to(
         "arrivals",
         dynamoTable({ table: tables.arrivals, key: ["feed"] }),
       ),
-      groupsOf(called).to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
+      groupsOf(called, code).to("groups", dynamoTable({ table: tables.groups, key: ["group"] })),
       ...(chainTasks === null
         ? []
         : [
             chained(numbers, keyOf, {
               tasks: chainTasks,
+              code,
               call: variant.calls === "none" ? null : options.briefCall,
             }).to("chains", dynamoTable({ table: tables.chains, key: ["rest"] })),
           ]),
       ...(others === null || !hasPairs(shape)
         ? []
-        : [paired(first, others).to("pairs", dynamoTable({ table: tables.pairs, key: ["slot"] }))]),
+        : [paired(first, others, code).to("pairs", dynamoTable({ table: tables.pairs, key: ["slot"] }))]),
       // The last, so that all else has been done where it throws.
       talliesOf(numbers, options).to("tallies", tallySink(variant)),
       ...(variant.files ? [numbers.map(({ n }) => ({ n })).to("lines", fileSink<{ n: number }>({ folder }))] : []),
@@ -167,20 +172,20 @@ const tallySink = (variant: Variant) =>
     ? dynamoTable({ table: tables.tallies, key: ["key"] })
     : dynamoTable({ table: tables.tallies, key: ["key"], delivery: "eager", stableKeys: true });
 
-const arrivalsOf = (numbers: Numbers) =>
+const arrivalsOf = (numbers: Numbers, code: string) =>
   numbers
     .keyBy(() => onlyFeed)
     .process("arrive", {
       state: { numbers: list<number>() },
-      onRecord({ n }, { key, state }): Arrivals {
+      onRecord({ n }, { key, state }): Arrivals & Made {
         state.numbers.add(n);
-        return { feed: key, numbers: [...state.numbers.get()] };
+        return { feed: key, numbers: [...state.numbers.get()], code };
       },
     });
 
 const keyOf = (record: { readonly key: string }): string => record.key;
 
-const talliesOf = (numbers: Numbers, { padding, variant }: TallyOptions) =>
+const talliesOf = (numbers: Numbers, { padding, variant, code }: TallyOptions) =>
   numbers.keyBy(keyOf).process("tally", {
     state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>(), noise: value("") },
     onRecord({ n, poison }, { key, state }) {
@@ -193,7 +198,7 @@ const talliesOf = (numbers: Numbers, { padding, variant }: TallyOptions) =>
       const count = state.count.get();
       if (variant.deletes && count % deletedEvery === 0) return deleted({ key });
       const lastByRest = [...state.lastByRest.entries()];
-      return { key, count, numbers: [...state.numbers.get()], lastByRest, padding: paddingOf(padding) };
+      return { key, count, numbers: [...state.numbers.get()], lastByRest, padding: paddingOf(padding), code };
     },
   });
 
@@ -204,11 +209,12 @@ function calledOf(numbers: Numbers, { variant, call }: TallyOptions): Numbers {
     : numbers.mapAsync("look-up", { concurrency: 3, ordered, timeout: "1.5s" }, call);
 }
 
-const groupsOf = (called: Numbers) =>
+const groupsOf = (called: Numbers, code: string) =>
   called
     .map(({ n }): GroupSum => ({ group: groupOf(n), count: 1, sum: n }))
     .keyBy((sum) => sum.group)
-    .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }));
+    .reduce("group", (a, b) => ({ group: a.group, count: a.count + b.count, sum: a.sum + b.sum }))
+    .map((sum): GroupSum & Made => ({ ...sum, code }));
 
 /** By length and number: made once, for what is replayed has it again. */
 const noises = new Map<string, string>();

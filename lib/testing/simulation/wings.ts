@@ -2,6 +2,11 @@ import { list, value } from "../../pipeline/declare-state.js";
 import type { Stream } from "../../pipeline/stream.js";
 import type { ChainTasks } from "./shape.js";
 
+/** What each row says besides: the version of the code that has made it. */
+export interface Made {
+  readonly code: string;
+}
+
 /** Of the first of two operators in a chain: the record, and the how-manieth of its key it is. */
 interface Counted {
   readonly n: number;
@@ -37,6 +42,7 @@ export const chainRestOf = (n: number): number => n % 3;
 
 interface ChainOptions {
   readonly tasks: ChainTasks;
+  readonly code: string;
   /** Made for each record between the two, one after the other: then what is taken of a frame takes its time. Null: none is. */
   readonly call: (() => Promise<unknown>) | null;
 }
@@ -45,8 +51,8 @@ interface ChainOptions {
 export function chained(
   numbers: Stream<Keyed, unknown>,
   keyOf: (record: Keyed) => string,
-  { tasks: [first, second], call }: ChainOptions,
-): Stream<Chained, unknown> {
+  { tasks: [first, second], code, call }: ChainOptions,
+): Stream<Chained & Made, unknown> {
   const counted = numbers.keyBy(keyOf).process("first", {
     ...(first === null ? {} : { parallelism: first }),
     state: { count: value(0) },
@@ -67,28 +73,32 @@ export function chained(
     .process("second", {
       ...(second === null ? {} : { parallelism: second }),
       state: { numbers: list<number>(), nths: list<number>() },
-      onRecord({ n, nth }, { key, state }): Chained {
+      onRecord({ n, nth }, { key, state }): Chained & Made {
         state.numbers.add(n);
         state.nths.add(nth);
-        return { rest: String(key), numbers: [...state.numbers.get()], nths: [...state.nths.get()] };
+        return { rest: String(key), numbers: [...state.numbers.get()], nths: [...state.nths.get()], code };
       },
     });
 }
 
 /** Both streams into one operator, whose state of a key both see. */
-export function paired(left: Stream<Keyed, unknown>, right: Stream<Keyed, unknown>): Stream<Pair, unknown> {
+export function paired(
+  left: Stream<Keyed, unknown>,
+  right: Stream<Keyed, unknown>,
+  code: string,
+): Stream<Pair & Made, unknown> {
   return left
     .keyBy(({ key }) => slotOf(key))
     .connect(right.keyBy(({ key }) => slotOf(key)))
     .process("pair", {
       state: { left: list<number>(), right: list<number>() },
-      onLeft({ n }, { key, state }): Pair {
+      onLeft({ n }, { key, state }): Pair & Made {
         state.left.add(n);
-        return { slot: key, left: [...state.left.get()], right: [...state.right.get()] };
+        return { slot: key, left: [...state.left.get()], right: [...state.right.get()], code };
       },
-      onRight({ n }, { key, state }): Pair {
+      onRight({ n }, { key, state }): Pair & Made {
         state.right.add(n);
-        return { slot: key, left: [...state.left.get()], right: [...state.right.get()] };
+        return { slot: key, left: [...state.left.get()], right: [...state.right.get()], code };
       },
     });
 }
