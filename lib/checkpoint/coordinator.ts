@@ -68,7 +68,8 @@ export async function coordinate(
     }
     // A pipeline that sleeps has no sessions: one that is told so is on its way out.
     if (decision.kind === "nothing" || decision.kind === "look") {
-      if (facts !== all && own === null && memory.refused !== null) throw memory.refused.error;
+      const isOver = facts !== all || all.desired?.request === null;
+      if (isOver && own === null && memory.refused !== null) throw memory.refused.error;
       return { head: facts.head, facts, lookAgainAt: lookAgainAt(decision) };
     }
     await perform(coordinator, facts, decision);

@@ -1,4 +1,4 @@
-import { asStreamError, invariant, keptMessage } from "../model/errors.js";
+import { asStreamError, invariant, keptMessage, type StreamError } from "../model/errors.js";
 import { type Code, type Failure, type GenerationRecord, type Head, rejectedKind } from "../model/head.js";
 import type { TaskId } from "../model/ids.js";
 import { moveHead } from "./checkpoint-events.js";
@@ -10,10 +10,10 @@ import { tasksOf } from "./fold.js";
 import { failureOf } from "./limits.js";
 import { prepareRecord } from "./opening.js";
 import { repeat } from "./repeat.js";
-import { type CheckpointStore, writeGenerationRecord } from "./store.js";
+import { type CheckpointStore, readHead, writeGenerationRecord } from "./store.js";
 import * as transitions from "./transitions.js";
 import { tryHead } from "./try-head.js";
-import { rejectDeployment } from "./wishes.js";
+import { rejectDeployment, takeBackRequest } from "./wishes.js";
 
 type Opening = Extract<Decision, { readonly kind: "open" }>;
 
@@ -51,6 +51,7 @@ async function cannotOpen(
   if (facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
   if (reason === "start" || reason === "replay") {
     coordinator.memory.refused = { requestId: facts.desired?.request?.id ?? "", error: cause };
+    await refuseOwnCode(coordinator.store, facts, cause);
     return null;
   }
   const { version, value: head } = facts.head;
@@ -66,6 +67,21 @@ async function cannotOpen(
   const why = { ...(failure ?? failureOf(head, message, facts.now)), kind: cause.kind, message };
   await moveHead(coordinator, facts.head, transitions.fail(head, why, facts.now));
   return null;
+}
+
+/**
+ * P4: else code that nobody has deployed would go on from where what runs is, with what was said of its sinks. Not by facts that are
+ * old: a checkpoint that is asked for may be complete by now.
+ */
+async function refuseOwnCode(store: CheckpointStore, facts: Facts, { message }: StreamError): Promise<void> {
+  const { head, record, desired, now } = facts;
+  if (head === null || record === null || desired?.request?.ownCode !== true) return;
+  if ((await repeat(store.clock, () => readHead(store)))?.version !== head.version) return;
+  const { functionVersion, fingerprint } = record;
+  const state = head.value.status === "stopped" ? "stopped" : "running";
+  const why = `version ${desired.code.functionVersion} was asked for, and cannot go on from there: ${message}`;
+  const failure = failureOf(head.value, keptMessage(why), now);
+  await takeBackRequest(store, desired.request.id, { functionVersion, fingerprint, state }, failure);
 }
 
 /** P4: the code of a generation is taken back. What is desired then opens the next one (R2). */

@@ -59,7 +59,9 @@ export function wishDeployed(store: CheckpointStore, code: Deployed): Promise<De
   const first = { format: 1, state: "running", rejected: [], rejection: null, request, savepoint: null } as const;
   return changeDesired<Desired>(store, (before) => {
     if (before === null) return { ...first, code, deployedAt };
-    return isNewer(code, before) ? { ...before, code, deployedAt, rejection: null } : before;
+    if (!isNewer(code, before)) return before;
+    const asked = before.request === null ? null : requestOf(before.request);
+    return { ...before, code, deployedAt, rejection: null, request: asked };
   });
 }
 
@@ -86,6 +88,26 @@ export async function rejectDeployment(
     const all = [...before.rejected, rejected.deployment].slice(-rejectedMax);
     const code = { deployment, functionVersion, fingerprint };
     return { ...before, code, deployedAt: null, rejected: all, rejection: { ...failure, kind: rejectedKind } };
+  });
+}
+
+/**
+ * P4: a request that brought code of its own, and cannot be carried out, is taken back with it: what ran before goes on, by its own
+ * code (R2). Where somebody has asked for something else by now nothing changes.
+ *
+ * @param state of what ran
+ */
+export async function takeBackRequest(
+  store: CheckpointStore,
+  requestId: string,
+  back: Code & { readonly state: Desired["state"] },
+  failure: Failure,
+): Promise<void> {
+  const { functionVersion, fingerprint, state } = back;
+  await changeDesired(store, (before) => {
+    if (before === null || before.request?.id !== requestId) return before;
+    const code = { deployment: before.code.deployment, functionVersion, fingerprint };
+    return { ...before, state, code, request: null, rejection: { ...failure, kind: rejectedKind } };
   });
 }
 
@@ -119,7 +141,10 @@ export function wishStarted(store: CheckpointStore, start: Start): Promise<Desir
     // The number stays, so that the supervisor that has it does not ask for its own code again.
     const { deployment } = before.code;
     const code = start.code === undefined ? {} : { code: { ...start.code, deployment }, deployedAt };
-    return { ...before, ...code, state: "running", request: requestOf(start) };
+    // Of a request that nobody has carried out yet, the code stays its own.
+    const isOwn = start.code !== undefined || before.request?.ownCode === true;
+    const request = { ...requestOf(start), ...(isOwn ? { ownCode: true as const } : {}) };
+    return { ...before, ...code, state: "running", request };
   });
 }
 

@@ -112,6 +112,8 @@ export interface Desired {
     /** W2: those that are to be otherwise than before. */
     readonly sinks: Readonly<Record<string, SinkMode>>;
     readonly dropped: readonly string[];
+    /** P4: `code` came with it, and is no deployment: where the request cannot be carried out it goes with it. */
+    readonly ownCode?: true;
   } | null;
   /** Beside the request, so that a start that is not carried out yet is not lost by it. What became of it the head says. */
   readonly savepoint: { readonly id: string; readonly name: string } | null;

@@ -66,10 +66,10 @@ export async function passOn(
   deployment: Deployment,
   functions: Functions,
   call: SupervisorCall,
-  { desired, head }: Pick<Facts, "desired" | "head">,
+  { desired, head, record }: Pick<Facts, "desired" | "head" | "record">,
 ): Promise<void> {
   if (call.by !== undefined || desired === null || desired.code.functionVersion === deployment.functionVersion) return;
-  if (!isReleased(desired) || (head !== null && rests(head.value, desired))) return;
+  if (!isReleased(desired) || (head !== null && rests(head.value, desired, record))) return;
   const { functionVersion: by } = desired.code;
   await functions.callSupervisor({ ...call, by }).catch((error: unknown) => {
     const { kind, message } = asStreamError(error);
@@ -80,5 +80,7 @@ export async function passOn(
 const isReleased = ({ code, rejected, deployedAt = null }: Desired): boolean =>
   deployedAt !== null || rejected.includes(code.deployment);
 
-const rests = (head: Head, desired: Desired): boolean =>
-  head.status === "finished" || (head.endedAt !== null && desired.state === "stopped");
+/** Nobody asks for anything more: what is stopped is started, and what is finished is replayed, by the code that is desired. */
+const rests = (head: Head, { state, request }: Desired, record: Facts["record"]): boolean =>
+  head.endedAt !== null &&
+  (state === "stopped" || (head.status === "finished" && (request === null || request.id === record?.requestId)));

@@ -8,7 +8,7 @@ const seeds = 300;
 const replayed = 25;
 
 describe("a seed", () => {
-  it("replays the run exactly", { timeout: 120_000 }, async () => {
+  it("replays the run exactly", { timeout: 600_000 }, async () => {
     for (let seed = 1; seed <= replayed; seed++) {
       const first = await simulate(seed);
       const second = await simulate(seed);
@@ -87,6 +87,10 @@ const happenings: Readonly<Record<string, RegExp>> = {
   "a savepoint is gone back to": /person goes back to savepoint/,
   "a savepoint is deleted": /person \(delete-savepoint\) has what it wished/,
   "a person says what becomes of output": /person \(replay\) has what it wished/,
+  "code is deployed, and takes effect by itself": /person \(release\) has what it wished/,
+  "a deployment is taken back": /registers\.swap desired .* without deployment .* -> swapped/,
+  "a request is taken back with its code":
+    /registers\.swap desired .* by \d+(, without deployment [\d,]+)?, null -> swapped/,
   "a row goes to another table": /tables\.put \w+-[xy] .* -> written$/,
   "a file goes to another folder": /files\.move .*lines-[xy]\/.* -> moved$/,
   "a fork is made": /person has made fork-/,
@@ -125,7 +129,7 @@ describe(`${seeds} seeds`, () => {
     for (const [name, isIn] of Object.entries(stories)) if (!seen.has(name) && isIn(outcome.trace)) seen.add(name);
   };
 
-  it("hold every invariant and give the oracle's result", { timeout: 300_000 }, async () => {
+  it("hold every invariant and give the oracle's result", { timeout: 900_000 }, async () => {
     for (let seed = 1; seed <= seeds; seed++) {
       const outcome = await simulate(seed);
       if (outcome.violation !== null) expect.fail(`SEED=${seed} npm run sim   # ${outcome.violation}`);
@@ -161,7 +165,7 @@ const busy = (profile: Profile): Profile => ({
 const busySeeds = 30;
 
 describe(`${busySeeds} seeds of busy tasks`, () => {
-  it("take what was in flight where they are restored, and hold every invariant", { timeout: 300_000 }, async () => {
+  it("take what was in flight where they are restored, and hold every invariant", { timeout: 900_000 }, async () => {
     const inFlight = happenings["a frame of an earlier generation is taken"];
     let restored = 0;
     for (let seed = 1; seed <= busySeeds; seed++) {

@@ -2,9 +2,10 @@
 import { json, kinesisSource, pipeline, type Sink, value } from "tidemark";
 import { describe, expect, it } from "vitest";
 import * as stored from "../../lib/checkpoint/store.js";
-import { wishStarted, wishStopped } from "../../lib/checkpoint/wishes.js";
-import type { Head } from "../../lib/model/head.js";
-import { desired, version as old } from "./checkpoint-samples.js";
+import { wishDeployed, wishStarted, wishStopped } from "../../lib/checkpoint/wishes.js";
+import type { Head, SupervisorCall } from "../../lib/model/head.js";
+import { passOn } from "../../lib/runtime/release.js";
+import { deployed, desired, facts, now, version as old, record, request } from "./checkpoint-samples.js";
 import { cloud } from "./runtime-world.js";
 
 interface Sale {
@@ -194,5 +195,74 @@ describe("P4 a release", () => {
       reason: "start",
       requestId: "person",
     });
+  });
+});
+
+describe("P4 a request that brings code of its own", () => {
+  it("P4 R2 is taken back with it where it cannot be: what runs goes on, and that code is not deployed", async () => {
+    const world = await running();
+    const other = world.release(counting({ operator: "renamed" }));
+    await world.until(({ failures }) => failures.length > 0, 120_000);
+    const before = (await world.head()) as Head;
+    const { completed: from } = before;
+    const code = { functionVersion: other, fingerprint: counting({ operator: "renamed" }).plan.fingerprint };
+    await wishStarted(world.store, { id: "replay", from, dropped: [], sinks: { shops: { kind: "overwrite" } }, code });
+    const asked = async () => (await stored.readDesired(world.store))?.value ?? expect.fail("nothing is desired");
+    expect(await asked()).toMatchObject({ code: { functionVersion: other }, request: { ownCode: true } });
+    await world.until(() => false, 180_000);
+    expect(await asked()).toMatchObject({
+      state: "running",
+      code: { functionVersion: old },
+      request: null,
+      rejection: { kind: "rejected", message: expect.stringContaining('operator "count"') },
+    });
+    const head = (await world.head()) as Head;
+    // No stop for it, and no rejection told again and again.
+    expect(head).toMatchObject({ generation: 1, status: "running", deploying: false, failures: before.failures });
+    put(world, 4);
+    await world.until(() => sum() === 44, 60_000);
+    expect(sum()).toBe(44);
+    // What runs is restarted by its own code.
+    await world.crash();
+    const again = await world.until(({ generation }) => generation === 2, 300_000);
+    expect(await recordOf(world, again as Head)).toMatchObject({ functionVersion: old, reason: "failure" });
+  });
+
+  it("P4 which another start takes over before anybody tried it, is of that start", async () => {
+    const world = await running();
+    const { completed: from } = (await world.head()) as Head;
+    const code = { functionVersion: "9", fingerprint: counting().plan.fingerprint };
+    await wishStarted(world.store, { id: "replay", from, dropped: [], code });
+    const after = await wishStarted(world.store, { id: "start", from: null, dropped: [] });
+    expect(after).toMatchObject({ code: { functionVersion: "9" }, request: { id: "start", ownCode: true } });
+    const deployed = await wishDeployed(world.store, {
+      functionVersion: "10",
+      fingerprint: code.fingerprint,
+      deployment: 7,
+    });
+    expect(deployed.code.functionVersion).toBe("10");
+    expect(deployed.request).toEqual({ id: "start", kind: "restart", from: null, sinks: {}, dropped: [] });
+  });
+});
+
+describe("P4 a call is passed on to the code that is desired", () => {
+  const other = desired({ code: deployed("older"), deployedAt: now, request: request({ id: "replay" }) });
+  const passed = async (over: Parameters<typeof facts>[0]) => {
+    const world = await running();
+    const sent: SupervisorCall[] = [];
+    const functions = {
+      ...world.deployment.world.functions,
+      callSupervisor: async (call: SupervisorCall) => void sent.push(call),
+    };
+    const { head, record } = facts(over);
+    await passOn(world.deployment, functions, { pipeline: "p", report: null }, { desired: other, head, record });
+    return sent.map(({ by }) => by);
+  };
+  const isOver = { status: "finished", endedAt: now } as const;
+
+  it("P4 R2 while somebody asks for something, also of a pipeline that is finished", async () => {
+    expect(await passed({ head: isOver, record: record({ requestId: "first" }) })).toEqual(["older"]);
+    expect(await passed({ head: isOver, record: record({ requestId: "replay" }) })).toEqual([]);
+    expect(await passed({ record: record({ requestId: "replay" }) })).toEqual(["older"]);
   });
 });

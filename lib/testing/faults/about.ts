@@ -1,5 +1,5 @@
 import { canonicalJson } from "../../model/canonical-json.js";
-import type { Invocation, SupervisorCall } from "../../model/head.js";
+import type { Desired, Invocation, SupervisorCall } from "../../model/head.js";
 import type { RegisterKey, RegisterPage } from "../../ports/registers.js";
 import type { TablePut, TableTransaction } from "../../ports/tables.js";
 
@@ -43,13 +43,18 @@ function aboutBody(name: string, body: string): string {
   const isDocument = name === "head" || name === "desired" || name.startsWith("lease/");
   if (!isDocument) return `${body.length} bytes`;
   const value = JSON.parse(body) as Record<string, unknown>;
-  if (name === "desired") return `${value.state}, ${canonicalJson(value.request)}`;
+  if (name === "desired") return aboutDesired(value as unknown as Desired);
   if (name !== "head") return `${canonicalJson(value.holder)}, ack ${value.ack}`;
   const ref = value.completed as { readonly checkpointId: number } | null;
   const pending = value.pending as { readonly checkpointId: number; readonly andThen: string } | null;
   const awaited = pending === null ? "none" : `${pending.checkpointId} (${pending.andThen})`;
   return `generation ${value.generation}, ${value.status}, completed ${ref?.checkpointId ?? "none"}, pending ${awaited}`;
 }
+
+const aboutDesired = ({ state, code, rejected, request }: Desired): string => {
+  const back = rejected.length === 0 ? "" : `, without deployment ${rejected}`;
+  return `${state} by ${code.functionVersion}${back}, ${canonicalJson(request)}`;
+};
 
 /** Cursors of the log in memory say where they stand. */
 function aboutCursor(cursor: string): string {

@@ -4,7 +4,8 @@ import type { CheckpointRef } from "../../model/checkpoints.js";
 import { Process } from "../faults/process.js";
 import { checkForks } from "./forks.js";
 import { elsewhere, mainOf } from "./oracle.js";
-import { expectedOf, isGivenUp, type Person } from "./person.js";
+import type { Person } from "./person.js";
+import { expectedOf, isGivenUp } from "./rest.js";
 import { pipelineName } from "./tally-pipeline.js";
 import { folderOf, folders } from "./targets.js";
 

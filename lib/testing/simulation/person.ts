@@ -9,10 +9,9 @@ import type { Sink } from "../../pipeline/sink.js";
 import { allowedModes } from "../../pipeline/sink-modes.js";
 import { storeOf } from "../../runtime/deployment.js";
 import type { Random } from "../seeded/random.js";
-import type { Input, Put } from "./input.js";
+import type { Input } from "./input.js";
 import type { Invariants } from "./invariants.js";
-import { isReached } from "./oracle.js";
-import { isPastRetention, type Platform, type Setup } from "./platform.js";
+import type { Platform, Setup } from "./platform.js";
 import { suffixes } from "./targets.js";
 
 /** What people do meanwhile: start, stop, deploy; and at the end wait for the pipeline to come to rest. */
@@ -29,49 +28,13 @@ export interface Person {
   readonly forks: string[];
 }
 
-/** Start it; then, while things go wrong, whatever occurs to people. */
-export function planWishes(person: Person, random: Random): void {
-  const { scheduler } = person.setup.stage;
-  const { chaosMillis, wishes, firstWishMillis } = person.setup.profile;
-  scheduler.after(firstWishMillis, () => wish(person, "start"));
-  for (let i = 0; i < wishes; i++) {
-    const at = firstWishMillis + random.int(chaosMillis - firstWishMillis);
-    const kind = random.pick(["restart", "stop", "deploy", "restore"] as const);
-    scheduler.after(at, () => wish(person, kind));
-    const again = Math.min(chaosMillis, at + random.between(100, 20_000));
-    if (kind === "stop") scheduler.after(again, () => wish(person, "start"));
-  }
-}
-
-/** Savepoints are made at any time; later some are gone back to, and some are deleted. */
-export function planSavepoints(person: Person, random: Random): void {
-  const { scheduler } = person.setup.stage;
-  const { chaosMillis, savepoints, firstWishMillis } = person.setup.profile;
-  for (let i = 0; i < savepoints; i++) {
-    const at = firstWishMillis + random.int(chaosMillis - firstWishMillis);
-    scheduler.after(at, () => wish(person, "savepoint"));
-    const then = random.pick(["restore-savepoint", "restore-savepoint", "delete-savepoint", null] as const);
-    const later = Math.min(chaosMillis, at + random.between(100, 40_000));
-    if (then !== null) scheduler.after(later, () => wish(person, then));
-  }
-}
-
-/** Replays, and forks of what runs. */
-export function planReplays(person: Person, random: Random): void {
-  const { scheduler } = person.setup.stage;
-  const { chaosMillis, replays, firstWishMillis } = person.setup.profile;
-  for (let i = 0; i < replays; i++) {
-    const at = firstWishMillis + random.int(chaosMillis - firstWishMillis);
-    const kind = random.pick(["replay", "replay", "fork"] as const);
-    scheduler.after(at, () => wish(person, kind));
-  }
-}
-
-type Wish =
+/** What may occur to people. */
+export type Wish =
   | "start"
   | "restart"
   | "stop"
   | "deploy"
+  | "release"
   | "restore"
   | "replay"
   | "fork"
@@ -79,18 +42,14 @@ type Wish =
   | "restore-savepoint"
   | "delete-savepoint";
 
-async function wish(person: Person, kind: Wish): Promise<void> {
-  const { stage, planOf } = person.setup;
+export async function wish(person: Person, kind: Wish): Promise<void> {
+  const { stage } = person.setup;
   const { platform } = person;
   const { process, deployment } = platform.person(`person (${kind})`, () => {
     person.underWay--;
   });
   const store = storeOf(deployment, deployment.world);
-  if (kind === "deploy") platform.deployed++;
-  const code = {
-    functionVersion: String(platform.deployed),
-    fingerprint: planOf(String(platform.deployed)).fingerprint,
-  };
+  if (kind === "deploy" || kind === "release") platform.deployed++;
   const id = Buffer.from(stage.random.bytes(4)).toString("hex");
   person.underWay++;
   try {
@@ -101,7 +60,7 @@ async function wish(person: Person, kind: Wish): Promise<void> {
     else if (kind === "savepoint") await wishSavepoint(store, { id, name: `s-${id}` });
     else if (kind === "restore-savepoint") await wishOneBack(store, person, id);
     else if (kind === "delete-savepoint") await deleteOne(store, person);
-    else await wishRunning(store, code, id);
+    else if (kind !== "release") await wishStart(store, person, id);
     await deployment.world.functions.callSupervisor({ pipeline: store.pipeline, report: null });
     stage.tell(`${process.name} has what it wished`);
   } catch (error) {
@@ -109,6 +68,15 @@ async function wish(person: Person, kind: Wish): Promise<void> {
   }
   person.underWay--;
   process.end();
+}
+
+/** P4: where deployments take effect by themselves, what is desired is started, else what was deployed last. */
+async function wishStart(store: CheckpointStore, { setup, platform }: Person, id: string): Promise<void> {
+  if (setup.profile.releases > 0) await wishStarted(store, { id, from: null, dropped: [] });
+  else {
+    const functionVersion = String(platform.deployed);
+    await wishRunning(store, { functionVersion, fingerprint: setup.planOf(functionVersion).fingerprint }, id);
+  }
 }
 
 /** Any checkpoint that was complete some time ago: it may be kept no more by the time at which it is asked for (G3). */
@@ -200,55 +168,3 @@ const isExact = ({ setup: { profile } }: Person): boolean =>
   profile.variant.tallies === "eager" && profile.replays === 0;
 
 const restoredMax = 6;
-const lookEveryMillis = 2_000;
-
-/**
- * When nothing goes wrong any more: wants it running where it was left otherwise, starts it again where it gave up, stops it when
- * every record is in a complete checkpoint. Calls `done` when the pipeline rests.
- */
-export function bringToRest(person: Person, done: () => void): void {
-  const look = () => {
-    const next = whatIsMissing(person);
-    if (next === "nothing" && person.underWay === 0) return done();
-    if (next !== "nothing" && next !== "patience") wish(person, next);
-    person.setup.stage.scheduler.after(lookEveryMillis, look);
-  };
-  look();
-}
-
-function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
-  const { head, desired } = person.invariants;
-  const deployed = String(person.platform.deployed);
-  if (desired === null || desired.code.functionVersion !== deployed) return "start";
-  if (head === null) return desired.state === "running" ? "patience" : "start";
-  if (isGivenUp(person)) return "nothing";
-  const complete = includesAll(person);
-  const isFulfilled = desired.request?.id === person.invariants.requestId;
-  // Perhaps it cannot be fulfilled: then what runs goes on (R2).
-  if (desired.request?.kind === "restore" && !isFulfilled) return "start";
-  if (head.status === "failed" && isFulfilled) return "start";
-  if (person.end !== null) {
-    if (desired.state !== "running" && isFulfilled) return "start";
-    return complete && head.status === "finished" && isFulfilled ? "nothing" : "patience";
-  }
-  if (complete && head.status === "stopped" && desired.state === "stopped" && isFulfilled) return "nothing";
-  if (complete && desired.state === "running" && isFulfilled) return "stop";
-  return !complete && desired.state !== "running" && isFulfilled ? "start" : "patience";
-}
-
-/** P1: the stream has lost records before they were read. That is told, and no start helps. */
-export function isGivenUp(person: Person): boolean {
-  const { head } = person.invariants;
-  const last = head?.failures.at(-1);
-  const isFailed = head?.status === "failed" && last !== undefined && isPastRetention(last.kind, last.message);
-  return isFailed || (person.platform.refusedStart && head !== null && head.endedAt !== null);
-}
-
-/** What must be processed: from the source's start to the end of the input. */
-export function expectedOf(person: Person): readonly Put[] {
-  const { input, end, invariants } = person;
-  return input.puts.filter((put) => isReached(invariants.lineage.reach, put) && (end === null || put.at < end));
-}
-
-const includesAll = (person: Person): boolean =>
-  person.invariants.lineage.included.length === expectedOf(person).length;

@@ -9,7 +9,7 @@ import { Process } from "../faults/process.js";
 import type { Deliveries } from "../memory/functions.js";
 import { sameNames } from "../same-names.js";
 import { type Cloud, type LaneDelay, type Watch, worldOf } from "./cloud.js";
-import type { Profile } from "./profile.js";
+import { isWrong, type Profile } from "./profile.js";
 import type { Stage } from "./stage.js";
 
 /** What a run is made of. */
@@ -100,7 +100,7 @@ export class Platform implements Deliveries {
       (outcome) => {
         // A session whose generation is over meets a world that others go on in.
         const counts = outcome.kind === "failed" && !this.#setup.isOver(invocation.generation);
-        if (counts) this.#judge(process, outcome.failure, outcome.message);
+        if (counts && !isWrong(profile, functionVersion)) this.#judge(process, outcome.failure, outcome.message);
         this.#ended(process, JSON.stringify(outcome));
       },
       (error: unknown) => this.#threw(process, error),
@@ -109,7 +109,7 @@ export class Platform implements Deliveries {
 
   #startSupervisor(call: SupervisorCall): void {
     const { stage } = this.#setup;
-    const version = String(this.deployed);
+    const version = call.by ?? String(this.deployed);
     const process = this.#start(`supervisor ${++this.#processes} (${version})`, () => undefined);
     stage.scheduler.after(supervisorMillis, () => process.kill("its time is up"));
     const execution = { deadline: millis(process.now + supervisorMillis) };
@@ -167,13 +167,14 @@ export class Platform implements Deliveries {
   }
 
   #deploymentFor(process: Process, functionVersion: string): Deployment {
-    const { stage, cloud, watch, planOf, laneDelay } = this.#setup;
+    const { stage, cloud, watch, planOf, laneDelay, profile } = this.#setup;
     watch.started(process, functionVersion);
     return {
       world: worldOf(stage, cloud, watch, this, process, laneDelay),
       plan: planOf(functionVersion),
       bindings: sameNames,
       functionVersion,
+      release: profile.releases > 0 ? Number(functionVersion) : null,
       library: "simulated",
       log: () => undefined,
     };

@@ -72,7 +72,15 @@ export interface Profile {
   readonly savepoints: number;
   /** Times that people go back to a checkpoint and say what becomes of output after it. */
   readonly replays: number;
+  /** P4: deployments that take effect by themselves; 0: people start what they deploy. */
+  readonly releases: number;
+  /** Versions whose code throws at every record. */
+  readonly wrongVersions: readonly number[];
 }
+
+/** Whether the code of a version throws at every record. */
+export const isWrong = ({ wrongVersions }: Profile, version: string): boolean =>
+  wrongVersions.includes(Number(version));
 
 /** What a profile has none of when it is about the rest. */
 export const plainest = {
@@ -82,6 +90,8 @@ export const plainest = {
   pressure: noPressure,
   savepoints: 0,
   replays: 0,
+  releases: 0,
+  wrongVersions: [],
 } as const satisfies Partial<Profile>;
 
 export const noFaults: FaultRates = { ...noCallFaults, delivery: 0, overtime: 0 };
@@ -98,17 +108,24 @@ export function drawProfile(random: Random): Profile {
   const wider = random.fork("wider");
   const isApart = Math.max(...parallelism) > 1;
   const mayCountTwice = isApart && variant.tallies === "held" && variant.bad === "fail" && wider.chance(0.2);
+  // Such a pipeline starts when it is deployed.
+  const mayRelease = drawn.firstWishMillis === 0;
+  const replays = wider.chance(0.25) ? wider.between(1, 4) : 0;
+  const releases = mayRelease && wider.chance(0.25) ? wider.between(1, 3) : 0;
+  const versions = releases === 0 || variant.bad === "quarantine" ? [] : [2, 3, 4];
   return {
     ...drawn,
     alignment: mayCountTwice ? "at-least-once" : drawn.alignment,
     shape: drawShape(random.fork("shape"), parallelism),
     pressure: drawPressure(random.fork("pressure"), parallelism),
     savepoints: wider.chance(0.25) ? wider.between(1, 4) : 0,
-    replays: wider.chance(0.25) ? wider.between(1, 4) : 0,
+    replays,
+    releases,
+    wrongVersions: versions.filter(() => wider.chance(0.3)),
   };
 }
 
-type Later = "shape" | "pressure" | "savepoints" | "replays";
+type Later = "shape" | "pressure" | "savepoints" | "replays" | "releases" | "wrongVersions";
 
 function drawFirst(random: Random): Omit<Profile, Later> {
   const sleeps = random.chance(0.25);

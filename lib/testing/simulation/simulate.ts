@@ -7,9 +7,11 @@ import { type LaneDelay, newCloud } from "./cloud.js";
 import { checkEnd } from "./final-checks.js";
 import { planInput } from "./input.js";
 import { Invariants } from "./invariants.js";
-import { bringToRest, type Person, planReplays, planSavepoints, planWishes } from "./person.js";
+import type { Person } from "./person.js";
+import { planReleases, planReplays, planSavepoints, planWishes } from "./planned-wishes.js";
 import { Platform } from "./platform.js";
-import { drawProfile, noFaults, type Outage, type Profile } from "./profile.js";
+import { drawProfile, isWrong, noFaults, type Outage, type Profile } from "./profile.js";
+import { bringToRest } from "./rest.js";
 import { chainTasksOf } from "./shape.js";
 import type { Stage } from "./stage.js";
 import { pipelineName, type TallyOptions, tallyPipeline } from "./tally-pipeline.js";
@@ -139,6 +141,7 @@ function newRun(random: Random, profile: Profile, kept: "kept" | "none"): Run {
   planWishes(person, random.fork("wishes"));
   planSavepoints(person, random.fork("savepoints"));
   planReplays(person, random.fork("replays"));
+  planReleases(person, random.fork("releases"));
   return {
     person,
     calm: () => {
@@ -182,7 +185,17 @@ function newPerson(stage: Stage, profile: Profile, random: Random): Person {
     const at = Math.min(Number(version), profile.parallelism.length) - 1;
     const parallelism = profile.parallelism[at] ?? 1;
     const chainTasks = chainTasksOf(profile.shape, at);
-    const made = { ...profile, code: version, parallelism, chainTasks, start: from, end, call, briefCall };
+    const made = {
+      ...profile,
+      code: version,
+      throws: isWrong(profile, version),
+      parallelism,
+      chainTasks,
+      start: from,
+      end,
+      call,
+      briefCall,
+    };
     const plan = plans.get(version) ?? tallyPipeline(made);
     plans.set(version, plan);
     return plan;

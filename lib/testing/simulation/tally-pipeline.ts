@@ -84,6 +84,8 @@ export interface Variant {
 export interface TallyOptions {
   /** The version: each row says which one has made it. */
   readonly code: string;
+  /** It is wrong: it throws at every record. */
+  readonly throws: boolean;
   readonly start: Start;
   /** Of bounded input. */
   readonly end: Millis | null;
@@ -185,7 +187,7 @@ const arrivalsOf = (numbers: Numbers, code: string) =>
 
 const keyOf = (record: { readonly key: string }): string => record.key;
 
-const talliesOf = (numbers: Numbers, { padding, variant, code }: TallyOptions) =>
+const talliesOf = (numbers: Numbers, { padding, variant, code, throws }: TallyOptions) =>
   numbers.keyBy(keyOf).process("tally", {
     state: { count: value(0), numbers: list<number>(), lastByRest: map<number, number>(), noise: value("") },
     onRecord({ n, poison }, { key, state }) {
@@ -194,7 +196,7 @@ const talliesOf = (numbers: Numbers, { padding, variant, code }: TallyOptions) =
       state.lastByRest.set(restOf(n), n);
       state.noise.set(noiseOf(3 * padding, n));
       // When all of it has changed, so that nothing of that may stay.
-      if (poison === true) throw new Error(`${n} is poison`);
+      if (poison === true || throws) throw new Error(`${n} is poison`);
       const count = state.count.get();
       if (variant.deletes && count % deletedEvery === 0) return deleted({ key });
       const lastByRest = [...state.lastByRest.entries()];
