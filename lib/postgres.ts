@@ -70,13 +70,19 @@ export function postgres(options: PostgresAppend | PostgresUpsert<string>): Sink
       return new TableWriter(writer(suffix), { ...resources, target: name });
     },
   });
-  if (sink.delivery !== "log") throw new StreamError("bug", "writeAheadLog() makes a log");
+  const { letters } = sink;
+  if (sink.delivery !== "log" || letters === undefined) throw new StreamError("bug", "writeAheadLog() makes a log");
   // What is bound is looked at before it can get into a message.
   const bind =
     (resources: SinkResources): SinkResources["bind"] =>
     (kind, logical) =>
       redirectedDatabase(databaseName(logical, resources.bind(kind, logical)), resources.suffix ?? null);
-  return { ...sink, redirectable: true, open: (resources) => sink.open({ ...resources, bind: bind(resources) }) };
+  return {
+    ...sink,
+    redirectable: true,
+    open: (resources) => sink.open({ ...resources, bind: bind(resources) }),
+    letters: (resources) => letters({ ...resources, bind: bind(resources) }),
+  };
 }
 
 const known = [
@@ -112,7 +118,8 @@ function checked(options: PostgresAppend | PostgresUpsert<string>): {
   const writer = (suffix: string | null): TableWriterOptions => {
     const name = suffix === null ? table : redirectedTable(table, suffix);
     const where = `postgres ${quoted(database)}, table ${quoted(name)}`;
-    const use = { where, table: tableName(`${about}, "table"`, name), key, columns };
+    const named = (of: string) => tableName(`${about}, "table"`, of);
+    const use = { where, table: named(name), beside: suffix === null ? null : named(table), key, columns };
     return { use, tokens: { where, ...tokens }, statementMillis, password };
   };
   // At once, so that a name that is none is refused here.

@@ -4,6 +4,7 @@ import type { GenerationRecord, Head } from "../model/head.js";
 import { checkpointId, generation, type Sha256 } from "../model/ids.js";
 import type { SinkModes } from "../pipeline/sink-modes.js";
 import { type Copying, copyParts } from "./fork-copy.js";
+import { leftOfFork } from "./fork-removal.js";
 import { checkRestorable } from "./history.js";
 import { checkNeverRan } from "./incarnations.js";
 import { readToBefore } from "./opening.js";
@@ -39,11 +40,11 @@ export interface ForkOptions {
 export const originName = "origin";
 
 /**
- * Makes a fork, which is stopped at its first checkpoint: a start opens its first generation. Cut short anywhere it leaves no pipeline,
- * and {@link removeFork} removes what it has left.
+ * Makes a fork, which is stopped at its first checkpoint: a start opens its first generation. Cut short anywhere it leaves no pipeline:
+ * it may be made again, and {@link removeFork} removes what it has left.
  *
  * @param into a pipeline that is not there yet
- * @throws StreamError `invalid`: it is there, or something is left of it; the checkpoint is no longer kept (G3); `corrupt`: P3
+ * @throws StreamError `invalid`: it is there, or something is left of one that has run; the checkpoint is no longer kept (G3); `corrupt`: P3
  */
 export async function makeFork(origin: CheckpointStore, into: CheckpointStore, options: ForkOptions): Promise<Head> {
   const head = (await readHead(origin))?.value ?? null;
@@ -52,7 +53,7 @@ export async function makeFork(origin: CheckpointStore, into: CheckpointStore, o
   await checkRestorable(origin, head, from);
   if ((await readHead(into)) !== null)
     throw new StreamError("invalid", `there is a pipeline "${into.pipeline}" already; give the fork another name`);
-  await checkNeverRan(into);
+  if ((await leftOfFork(into)) === "nothing") await checkNeverRan(into);
   const incarnation = Buffer.from(into.clock.random(6)).toString("hex");
   const copying: Copying = {
     from: { store: origin, incarnation: head.incarnation },
@@ -64,7 +65,7 @@ export async function makeFork(origin: CheckpointStore, into: CheckpointStore, o
   // Before all else: what is left of it where this is cut short is known for a fork's.
   const generationRecord = await writeGenerationRecord(into, { ...made, pipeline: into.pipeline, incarnation, forkOf });
   const copied = await copyManifest(copying, manifest, generationRecord);
-  const readTo = (await watchedFrom(origin, from)) ?? readToBefore(made, from);
+  const readTo = (await watchedFrom(origin, from)) ?? readToBefore(await readGenerationRecord(origin, head), from);
   const first = { made, forkOf, copied, readTo, incarnation };
   const next = await headOfFork(into, first, options);
   const swapped = await repeat(into.clock, () => swapHead(into, null, next));

@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { Command } from "commander";
+import { checkForkOf } from "../checkpoint/forks.js";
 import { type CheckpointSummary, listCheckpoints } from "../checkpoint/history.js";
 import { checkNeverRan } from "../checkpoint/incarnations.js";
 import { type CheckpointStore, readHead } from "../checkpoint/store.js";
@@ -8,6 +9,7 @@ import { dynamoTables } from "../connectors/dynamo-tables.js";
 import { formatMillis } from "../model/duration.js";
 import { StreamError } from "../model/errors.js";
 import type { Head } from "../model/head.js";
+import { checkName } from "../pipeline/checks.js";
 import type { Plan } from "../pipeline/plan.js";
 import { readConfig, type TidemarkConfig } from "./config.js";
 import { hasData, openCloud } from "./embedded-cloud.js";
@@ -15,22 +17,16 @@ import { openTarget, storeOf, type Target } from "./environment.js";
 import { loadPipeline } from "./load-pipeline.js";
 import { textTable } from "./text-table.js";
 
-interface Flags extends StoreFlags {
-  readonly json: boolean;
-}
-
 export function checkpointsCommand(): Command {
-  return new Command("checkpoints")
+  const command = new Command("checkpoints")
     .description("list the complete checkpoints of a pipeline that can be restored, newest first")
-    .argument("<pipeline.ts>", "the file that exports the pipeline as default")
+    .argument("<pipeline.ts>", "the file that exports the pipeline as default");
+  return forkOption(command)
     .option("--data <folder>", "where the embedded cloud keeps its data (default: .tidemark/cloud of the project)")
     .option("--aws", "look into the account that the SDK finds", false)
     .option("--json", "print one JSON array", false)
     .addHelpText("after", notes)
-    .action(async (file: string, flags: Flags) => {
-      const found = await read(file, flags);
-      process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : checkpointTable(found) + uncommittedText(found));
-    });
+    .action(onStore(read, (found) => checkpointTable(found) + uncommittedText(found)));
 }
 
 const notes = `
@@ -45,12 +41,11 @@ export interface ListedCheckpoint extends CheckpointSummary {
   readonly uncommitted: readonly Pick<Uncommitted, "sink" | "rows" | "cause">[];
 }
 
-const read = (file: string, flags: Flags): Promise<readonly ListedCheckpoint[]> =>
-  withStore(file, flags, async (opened) => {
-    const head = await headOf(opened);
-    const all = await listCheckpoints(opened.store, head);
-    return withUncommitted(all, await readUncommitted(opened.store, head));
-  });
+async function read(opened: OpenedStore): Promise<readonly ListedCheckpoint[]> {
+  const head = await headOf(opened);
+  const all = await listCheckpoints(opened.store, head);
+  return withUncommitted(all, await readUncommitted(opened.store, head));
+}
 
 /** Output that was prepared for a checkpoint that was aborted is the next complete one's. */
 export function withUncommitted(
@@ -80,6 +75,8 @@ export function uncommittedText(checkpoints: readonly ListedCheckpoint[]): strin
 export interface StoreFlags {
   readonly data?: string;
   readonly aws: boolean;
+  /** Of commands that read: a fork of the pipeline instead of it. */
+  readonly fork?: string;
 }
 
 /** Where the checkpoints of a pipeline are. */
@@ -104,9 +101,33 @@ export async function withStore<T>(
   act: (opened: OpenedStore) => Promise<T>,
 ): Promise<T> {
   const { plan, root } = await loadPipeline(file);
-  const place = { pipeline: plan.graph.name, root, config: await readConfig(root), ifNew: "refuse" } as const;
-  return withTarget(place, flags, (opened) => act({ plan, ...opened }));
+  const { name } = plan.graph;
+  const pipeline = forkOr(name, flags);
+  const place = { pipeline, root, config: await readConfig(root), ifNew: "refuse" } as const;
+  return withTarget(place, flags, async (opened) => {
+    if (pipeline !== name) await checkForkOf(opened.store, name);
+    return act({ plan, ...opened });
+  });
 }
+
+/** The action of a command on the pipeline of a file: prints what `run` gives, with `--json` as it is, else as a text. */
+export const onStore =
+  <F extends StoreFlags & { readonly json: boolean }, D>(
+    run: (opened: OpenedStore, flags: F) => Promise<D>,
+    text: (done: D, flags: F) => string,
+  ) =>
+  async (file: string, flags: F): Promise<void> => {
+    const done = await withStore(file, flags, (opened) => run(opened, flags));
+    process.stdout.write(flags.json ? `${JSON.stringify(done)}\n` : text(done, flags));
+  };
+
+/** The option of {@link StoreFlags} by which a command reads a fork. */
+export const forkOption = (command: Command): Command =>
+  command.option("--fork <name>", "look at a fork of the pipeline instead");
+
+/** @throws StreamError `invalid`: no name for a pipeline */
+export const forkOr = (pipeline: string, { fork }: Pick<StoreFlags, "fork">): string =>
+  fork === undefined ? pipeline : checkName("--fork", "the fork's name", fork);
 
 /** A pipeline by its name, in the environment of a project. */
 export interface StorePlace {
@@ -152,7 +173,7 @@ export async function headOf({ store, target, where }: OpenedStore): Promise<Hea
 const neverRan = (pipeline: string, where: string) =>
   new StreamError(
     "invalid",
-    `pipeline "${pipeline}" has never run in this environment, so that it has no checkpoints (${where})`,
+    `pipeline "${pipeline}" has never run in this environment, so that it has no checkpoints (${where}); start it with "tidemark dev", or deploy it. If it has run, look whether name, table, region and AWS_ENDPOINT_URL are those of then`,
   );
 
 const columns = ["id", "kind", "time (UTC)", "duration", "bytes", "records", "positions"] as const;

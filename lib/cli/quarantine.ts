@@ -1,7 +1,7 @@
 import { Command } from "commander";
 import type { StoredLetter } from "../connectors/stored-letters.js";
 import type { DeadLetter } from "../pipeline/dead-letter.js";
-import { type OpenedStore, type StoreFlags, withStore } from "./checkpoints.js";
+import { type OpenedStore, onStore, type StoreFlags } from "./checkpoints.js";
 import { deadLettersOf } from "./dead-letters.js";
 import { planPutBack, putBack } from "./put-back.js";
 import { storeOptions } from "./status-waiting.js";
@@ -25,10 +25,7 @@ export function quarantineCommand(): Command {
     .option("--dry-run", "say what would be done, and change nothing", false)
     .option("--json", "print one JSON array", false)
     .addHelpText("after", notes)
-    .action(async (file: string, flags: Flags) => {
-      const found = await withStore(file, flags, (opened) => run(opened, flags));
-      process.stdout.write(flags.json ? `${JSON.stringify(found)}\n` : text(found, flags));
-    });
+    .action(onStore(run, text));
 }
 
 const notes = `

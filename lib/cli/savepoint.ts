@@ -5,7 +5,7 @@ import { readDesired } from "../checkpoint/store.js";
 import { checkSavepointName, wishSavepoint } from "../checkpoint/wishes.js";
 import { StreamError } from "../model/errors.js";
 import type { Head, Savepoint } from "../model/head.js";
-import { headOf, type OpenedStore, withStore } from "./checkpoints.js";
+import { headOf, type OpenedStore, onStore } from "./checkpoints.js";
 import {
   type AskingFlags,
   askingOptions,
@@ -24,12 +24,7 @@ export function savepointCommand(): Command {
     .description("keep a checkpoint under a name until it is deleted")
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
     .option("--name <name>", "of the savepoint (default: by the time)");
-  return askingOptions(command)
-    .addHelpText("after", notes)
-    .action(async (file: string, flags: Flags) => {
-      const done = await withStore(file, flags, (opened) => run(opened, flags));
-      process.stdout.write(flags.json ? `${JSON.stringify(done)}\n` : savepointText(done));
-    });
+  return askingOptions(command).addHelpText("after", notes).action(onStore(run, savepointText));
 }
 
 const notes = `

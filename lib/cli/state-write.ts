@@ -1,30 +1,25 @@
-import { createReadStream, existsSync } from "node:fs";
-import { createInterface } from "node:readline";
+import { existsSync } from "node:fs";
 import { Command } from "commander";
 import { type CheckpointStore, readGenerationRecord, readHead, readManifest } from "../checkpoint/store.js";
 import { addSavepoint, beginBootstrap, bootstrap, carriedOver, reserveSavepoint } from "../checkpoint/written.js";
-import { ackFor, tablesOf, type WritingPlace, withSnapshot } from "../checkpoint/written-state.js";
+import { tablesOf, type WritingPlace, withFile } from "../checkpoint/written-state.js";
 import { dynamoTables } from "../connectors/dynamo-tables.js";
 import { provisioner, registersKey } from "../connectors/provision.js";
 import type { Ack, CheckpointRef, Manifest } from "../model/checkpoints.js";
-import { asStreamError, StreamError } from "../model/errors.js";
+import { StreamError } from "../model/errors.js";
 import type { GenerationRecord, Head } from "../model/head.js";
 import { checkpointId, coordinatorTask, type Millis, sessionId } from "../model/ids.js";
 import { keyGroupCount } from "../model/keys.js";
 import { libraryVersion } from "../model/library.js";
-import { isPlainObject } from "../pipeline/checks.js";
 import type { Plan } from "../pipeline/plan.js";
 import { noState } from "../state/compaction.js";
-import { writeEntry } from "../state/state-entry.js";
-import { valueOfStateJson } from "../state/state-json.js";
-import type { StateTable } from "../state/table.js";
 import { type OpenedStore, type StoreFlags, withTarget } from "./checkpoints.js";
 import { readConfig } from "./config.js";
+import { isAbsent } from "./doctor/findings.js";
 import { counted } from "./lines-out.js";
 import { loadPipeline } from "./load-pipeline.js";
-import { progressLine } from "./progress-line.js";
 import { findNamed } from "./start-from.js";
-import { givenKey } from "./state-key.js";
+import { type PreparedState, withStateLines } from "./state-lines.js";
 import { storeOptions } from "./status-waiting.js";
 
 interface Flags extends StoreFlags {
@@ -55,7 +50,8 @@ export function stateWriteCommand(): Command {
 const notes = `
 A line for each key: {"operator":…,"key":…,"state":{name: value, …}}. All state of the savepoint is that of the file. Without --at
 the sources of the pipeline begin at their "start". A pipeline that never ran begins with this savepoint, when it is started; of any
-other nothing follows it before somebody starts from it. The state is held in memory while it is written.
+other nothing follows it before somebody starts from it. A line that is wrong is named, and nothing is written then. However large the
+file is, little of it is in memory; the folder for temporary files (TMPDIR) needs room for as much again.
 
 Examples:
   tidemark state write flights.ts --from counts.jsonl --savepoint from-the-old-system
@@ -81,26 +77,49 @@ async function write(file: string, flags: Flags): Promise<Done> {
   const { plan, root } = await loadPipeline(file);
   const place = { pipeline: plan.graph.name, root, config: await readConfig(root), ifNew: "make" } as const;
   return withTarget(place, flags, async (found) => {
-    const opened = { plan, ...found };
-    await haveStore(opened, flags);
+    const opened = { plan, ...found, store: flags.dryRun ? emptyWhereAbsent(found.store) : found.store };
+    if (!flags.dryRun) await haveStore(opened);
     const head = (await readHead(opened.store))?.value ?? null;
     return head === null ? writeFirst(opened, flags) : writeBeside(opened, head, flags);
   });
 }
 
 /** On this machine what is missing is made, as `dev` makes it; in an account it is somebody's to make. */
-async function haveStore({ target, where }: OpenedStore, { dryRun }: Flags): Promise<void> {
+async function haveStore({ target, where }: OpenedStore): Promise<void> {
   const { table, bucket } = target.environment;
-  const make = provisioner(target.clients);
   if (target.local) {
+    const make = provisioner(target.clients);
     await make.bucket(bucket);
     await make.table(table, registersKey);
     return;
   }
   const described = await dynamoTables(target.clients.dynamo).describe(table);
-  if (described.kind === "absent" && !dryRun)
+  if (described.kind === "absent")
     throw new StreamError("invalid", `there is no table: ${where}; deploy the pipeline, or make it, first`);
 }
+
+/** A dry run makes neither table nor bucket: nothing is in one that is not there. */
+const emptyWhereAbsent = ({ registers, blobs, ...rest }: CheckpointStore): CheckpointStore => ({
+  ...rest,
+  registers: {
+    ...registers,
+    read: (key) =>
+      registers.read(key).catch((error: unknown) => {
+        if (isAbsent(error)) return null;
+        throw error;
+      }),
+  },
+  blobs: {
+    ...blobs,
+    async *list(prefix) {
+      try {
+        yield* blobs.list(prefix);
+      } catch (error) {
+        if (!isAbsent(error)) throw error;
+      }
+    },
+  },
+});
 
 const allKeyGroups = [0, keyGroupCount - 1] as const;
 
@@ -134,15 +153,16 @@ async function writeFirst({ store, plan }: OpenedStore, flags: Flags): Promise<D
   const begun = await beginBootstrap(store, flags.savepoint, code);
   const place = { head: begun.head, checkpointId: checkpointId(1) };
   const acks = [emptyAck(begun.head, place.checkpointId, begun.head.openedAt)];
-  const read = await readLines(flags.from, plan, acks, oneStage(plan));
-  const found = { pipeline: store.pipeline, savepoint: flags.savepoint, from: null, keys: read.keys, first: true };
-  if (flags.dryRun) return { ...found, checkpoint: null, done: false };
-  if (read.keys === 0)
-    throw new StreamError("invalid", `${flags.from} has no lines: a pipeline begins empty without it`);
-  const tasks = await withTables(store, read.tables, place);
-  const written = { name: flags.savepoint, how: "write", from: null, fingerprint: plan.fingerprint, tasks } as const;
-  const ref = await bootstrap(store, begun, written);
-  return { ...found, checkpoint: ref.checkpointId, done: true };
+  return withStateLines({ path: flags.from, plan, acks, stages: oneStage(plan) }, async (state) => {
+    const found = { pipeline: store.pipeline, savepoint: flags.savepoint, from: null, keys: state.keys, first: true };
+    if (flags.dryRun) return { ...found, checkpoint: null, done: false };
+    if (state.keys === 0)
+      throw new StreamError("invalid", `${flags.from} has no lines: a pipeline begins empty without it`);
+    const tasks = await withFiles(store, acks, state, place);
+    const written = { name: flags.savepoint, how: "write", from: null, fingerprint: plan.fingerprint, tasks } as const;
+    const ref = await bootstrap(store, begun, written);
+    return { ...found, checkpoint: ref.checkpointId, done: true };
+  });
 }
 
 async function writeBeside(opened: OpenedStore, head: Head, flags: Flags): Promise<Done> {
@@ -155,16 +175,22 @@ async function writeBeside(opened: OpenedStore, head: Head, flags: Flags): Promi
       : carriedOver(from.manifest, place).map((ack) => ({ ...ack, snapshot: noState }));
   // The lines are read before anything is asked for: what is wrong with them is found first.
   const draft = { head, checkpointId: head.nextCheckpointId, at: store.clock.now() };
-  const read = await readLines(flags.from, plan, acksAt(draft), stages);
-  const found = { pipeline: store.pipeline, savepoint: flags.savepoint, keys: read.keys, first: false };
-  const origin = from?.ref.checkpointId ?? null;
-  if (flags.dryRun) return { ...found, from: origin, checkpoint: null, done: false };
-  const reserved = await reserveSavepoint(store, flags.savepoint);
-  const tables = new Map([...read.tables.values()].map((of, index) => [acksAt(reserved)[index], of] as const));
-  const tasks = await withTables(store, tables as Tables, reserved);
-  const written = { name: flags.savepoint, how: "write", from, fingerprint: plan.fingerprint, tasks } as const;
-  const ref = await addSavepoint(store, reserved, written);
-  return { ...found, from: origin, checkpoint: ref.checkpointId, done: true };
+  return withStateLines({ path: flags.from, plan, acks: acksAt(draft), stages }, async (state) => {
+    const origin = from?.ref.checkpointId ?? null;
+    const found = {
+      pipeline: store.pipeline,
+      savepoint: flags.savepoint,
+      from: origin,
+      keys: state.keys,
+      first: false,
+    };
+    if (flags.dryRun) return { ...found, checkpoint: null, done: false };
+    const reserved = await reserveSavepoint(store, flags.savepoint);
+    const tasks = await withFiles(store, acksAt(reserved), state, reserved);
+    const written = { name: flags.savepoint, how: "write", from, fingerprint: plan.fingerprint, tasks } as const;
+    const ref = await addSavepoint(store, reserved, written);
+    return { ...found, checkpoint: ref.checkpointId, done: true };
+  });
 }
 
 async function originOf(
@@ -176,68 +202,19 @@ async function originOf(
   return { ref, manifest: await readManifest(opened.store, head.incarnation, ref) };
 }
 
-/** Of each ack, in their order, what it is to have. */
-type Tables = ReadonlyMap<Ack, readonly StateTable[]>;
-
-async function withTables(store: CheckpointStore, tables: Tables, place: WritingPlace): Promise<readonly Ack[]> {
-  const acks: Ack[] = [];
-  for (const [ack, of] of tables) acks.push(await withSnapshot(store, ack, { kind: "base", tables: of }, place));
-  return acks;
-}
-
-/** @throws StreamError `invalid`, naming the line: it is none, its operator or state is not known, its key was there before */
-async function readLines(
-  path: string,
-  plan: Plan,
+/** The acks, in their order, each with its file. */
+async function withFiles(
+  store: CheckpointStore,
   acks: readonly Ack[],
-  stages: GenerationRecord["stages"],
-): Promise<{ readonly tables: Tables; readonly keys: number }> {
-  const tables = new Map(acks.map((ack) => [ack, tablesOf(plan)]));
-  const progress = progressLine();
-  let [line, keys] = [0, 0];
-  try {
-    for await (const text of createInterface({ input: createReadStream(path), crlfDelay: Number.POSITIVE_INFINITY })) {
-      line += 1;
-      if (text.trim() === "") continue;
-      try {
-        takeLine(text, (place) => tables.get(ackFor(acks, stages, place)) ?? []);
-      } catch (cause) {
-        const { kind, message } = asStreamError(cause);
-        throw new StreamError(kind === "bug" ? "invalid" : kind, `${path}, line ${line}: ${message}`, { cause });
-      }
-      keys += 1;
-      progress.show(() => `read ${counted(keys)}`);
-    }
-  } finally {
-    progress.end();
+  { files }: PreparedState,
+  place: WritingPlace,
+): Promise<readonly Ack[]> {
+  const written: Ack[] = [];
+  for (const [index, ack] of acks.entries()) {
+    const file = await files[index]?.();
+    written.push(file === undefined || file === null ? ack : await withFile(store, ack, { kind: "base", file }, place));
   }
-  return { tables, keys };
-}
-
-type Place = Parameters<typeof ackFor>[2];
-
-function takeLine(text: string, tablesAt: (place: Place) => readonly StateTable[]): void {
-  const read: unknown = JSON.parse(text);
-  const { operator, key, state } = isPlainObject(read) ? read : {};
-  if (typeof operator !== "string" || key === undefined || !isPlainObject(state))
-    throw new StreamError("invalid", 'must be {"operator":…,"key":…,"state":{…}}, as "tidemark state" prints it');
-  const given = givenKey(valueOfStateJson(key));
-  const tables = tablesAt({ operator, keyGroup: given.keyGroup });
-  const table = tables.find((one) => one.operator === operator);
-  if (table === undefined) {
-    const names = tables.map((one) => `"${one.operator}"`).join(", ");
-    throw new StreamError(
-      "invalid",
-      `the pipeline has no operator "${operator}" with state; it has ${names || "none"}`,
-    );
-  }
-  const before = table.keys;
-  writeEntry(table, given.key, state);
-  if (table.keys !== before + 1)
-    throw new StreamError(
-      "invalid",
-      "its key was there before, or its state is empty: a line for each key that has state",
-    );
+  return written;
 }
 
 function textOf({ pipeline, savepoint, checkpoint, from, keys, first, done }: Done): string {

@@ -1,3 +1,4 @@
+import type { ForkSummary } from "../checkpoint/forks.js";
 import { formatMillis } from "../model/duration.js";
 import type { SinkStatus, StatusReport, TaskStatus } from "./status.js";
 
@@ -16,6 +17,7 @@ export function statusText(status: StatusReport): string {
     ...status.tasks.map((task, index) => `  ${index === 0 ? "tasks" : "     "}          ${taskText(task)}`),
     ...status.sinks.map((sink, index) => `  ${index === 0 ? "sinks" : "     "}          ${sinkText(sink)}`),
     `  savepoints     ${savepointsText(status)}`,
+    ...status.forks.map((fork, index) => `  ${index === 0 ? "forks" : "     "}          ${forkText(fork)}`),
     ...failureLines(status),
     "",
   ].join("\n");
@@ -53,6 +55,9 @@ function taskText({ task, lease, session, deadline, behindMillis, records }: Tas
 
 const sinkText = ({ sink, mode, rows }: SinkStatus): string =>
   `${sink}  ${mode}${rows === null ? "" : `, ${rows.toLocaleString("en-US")} rows looked at`}`;
+
+const forkText = ({ name, checkpoint, status }: ForkSummary): string =>
+  `${name}  of checkpoint ${checkpoint}, ${status === "cut short" ? "cut short: make it again, or remove it with fork --delete" : status}`;
 
 const savepointsText = ({ savepoints }: StatusReport): string =>
   savepoints.length === 0 ? "none" : savepoints.map(({ name, checkpoint }) => `${name} (${checkpoint})`).join(", ");

@@ -1,32 +1,26 @@
 import { Command } from "commander";
 import { isDeployed, isTakenBack } from "../checkpoint/deploys.js";
 import { tasksOf } from "../checkpoint/fold.js";
+import { type ForkSummary, listForks } from "../checkpoint/forks.js";
 import { wantedSavepoint } from "../checkpoint/savepoints.js";
 import { readDesired, readGenerationRecord, readManifest } from "../checkpoint/store.js";
 import { readTaskFacts, type TaskFacts } from "../checkpoint/task-facts.js";
 import type { Manifest } from "../model/checkpoints.js";
 import type { Desired, GenerationRecord, Head, Lease, Progress } from "../model/head.js";
 import type { Millis, TaskId } from "../model/ids.js";
-import { headOf, type OpenedStore, type StoreFlags, withStore } from "./checkpoints.js";
+import { forkOption, headOf, type OpenedStore, onStore } from "./checkpoints.js";
 import { modeText } from "./replay/asked-modes.js";
 import { statusText } from "./status-text.js";
 import { storeOptions } from "./status-waiting.js";
-
-interface Flags extends StoreFlags {
-  readonly json: boolean;
-}
 
 export function statusCommand(): Command {
   const command = new Command("status")
     .description("how a pipeline stands: what runs, its last checkpoint, failures, savepoints, what it waits for")
     .argument("<pipeline.ts>", "the file that exports the pipeline as default");
-  return storeOptions(command)
+  return forkOption(storeOptions(command))
     .option("--json", "print one JSON object", false)
     .addHelpText("after", notes)
-    .action(async (file: string, flags: Flags) => {
-      const status = await withStore(file, flags, readStatus);
-      process.stdout.write(flags.json ? `${JSON.stringify(status)}\n` : statusText(status));
-    });
+    .action(onStore(readStatus, statusText));
 }
 
 const notes = `
@@ -39,7 +33,7 @@ Examples:
 Members with --json: pipeline, status, desired (state that is asked for), waitsFor, generation, openedAt, reason, restarts,
 code (functionVersion of the generation, desiredVersion, deployment, rejected, rejection), tasks (task, lease, session, deadline, behindMillis,
 records), checkpoint (id, at, ageMillis, alignment), pending, sleepingSince, sinks (that are redirected, overwritten or run dry:
-sink, mode, rows), savepoints (name, checkpoint), failures.`;
+sink, mode, rows), savepoints (name, checkpoint), forks (name, checkpoint that it is made of, status), failures.`;
 
 /** What is printed. Times as ISO 8601. */
 export interface StatusReport {
@@ -73,6 +67,8 @@ export interface StatusReport {
   /** W2: those that are not as usual. */
   readonly sinks: readonly SinkStatus[];
   readonly savepoints: readonly { readonly name: string; readonly checkpoint: number }[];
+  /** Those that lie beside, and what is left of such. */
+  readonly forks: readonly ForkSummary[];
   /** Oldest first. */
   readonly failures: readonly {
     readonly at: string;
@@ -103,13 +99,14 @@ export interface TaskStatus {
 async function readStatus(opened: OpenedStore): Promise<StatusReport> {
   const { store } = opened;
   const head = await headOf(opened);
-  const [desired, record, manifest] = await Promise.all([
+  const [desired, record, forks, manifest] = await Promise.all([
     readDesired(store),
     readGenerationRecord(store, head),
+    listForks(store),
     head.completed === null ? null : readManifest(store, head.incarnation, head.completed),
   ]);
   const tasks = await readTaskFacts(store, head.incarnation, head.generation, tasksOf(record));
-  const facts = { head, desired: desired?.value ?? null, record, manifest, tasks, now: store.clock.now() };
+  const facts = { head, desired: desired?.value ?? null, record, manifest, tasks, forks, now: store.clock.now() };
   return reportOn(store.pipeline, facts);
 }
 
@@ -120,6 +117,7 @@ export interface StatusFacts {
   readonly record: GenerationRecord;
   readonly manifest: Manifest | null;
   readonly tasks: TaskFacts;
+  readonly forks: readonly ForkSummary[];
   readonly now: Millis;
 }
 
@@ -147,6 +145,7 @@ export function reportOn(pipeline: string, facts: StatusFacts): StatusReport {
     sleepingSince: head.status === "suspended" && head.endedAt !== null ? iso(head.endedAt) : null,
     sinks: sinksOf(facts),
     savepoints: head.savepoints.map(({ name, checkpointId: checkpoint }) => ({ name, checkpoint })),
+    forks: facts.forks,
     failures: head.failures.map(({ at, generation, task, kind, message }) => ({
       at: iso(at),
       generation,

@@ -2,7 +2,7 @@ import { Command } from "commander";
 import { wishSavepoint, wishStopped } from "../checkpoint/wishes.js";
 import { StreamError } from "../model/errors.js";
 import type { Head, Status } from "../model/head.js";
-import { headOf, type OpenedStore, withStore } from "./checkpoints.js";
+import { headOf, type OpenedStore, onStore } from "./checkpoints.js";
 import { checkFree, type Done, madeSavepoint } from "./savepoint.js";
 import {
   type AskingFlags,
@@ -25,12 +25,7 @@ export function stopCommand(): Command {
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
     .option("--savepoint <name>", "what the checkpoint is kept as (default: by the time)")
     .option("--no-savepoint", "keep it as any other checkpoint");
-  return askingOptions(command)
-    .addHelpText("after", notes)
-    .action(async (file: string, flags: Flags) => {
-      const done = await withStore(file, flags, (opened) => run(opened, flags));
-      process.stdout.write(flags.json ? `${JSON.stringify(done)}\n` : text(done));
-    });
+  return askingOptions(command).addHelpText("after", notes).action(onStore(run, text));
 }
 
 const notes = `

@@ -3,6 +3,7 @@ import {
   ExpiredIteratorException,
   GetRecordsCommand,
   GetShardIteratorCommand,
+  InvalidArgumentException,
   type KinesisClient,
   ListShardsCommand,
   type ListShardsCommandOutput,
@@ -64,7 +65,7 @@ export function kinesisLog(client: KinesisClient): Log {
         return { kind: "cursor", cursor: ShardIterator };
       } catch (error) {
         if (error instanceof ResourceNotFoundException) return { kind: "absent" };
-        if (isThrottled(error)) return { kind: "throttled" };
+        if (isThrottled(error) || isYetToCome(error, start)) return { kind: "throttled" };
         throw failed(error, stream, `start of shard ${shardId}`);
       }
     },
@@ -102,6 +103,12 @@ function iteratorStart(start: LogStart) {
       return { ShardIteratorType: "AT_SEQUENCE_NUMBER", StartingSequenceNumber: start.sequenceNumber } as const;
   }
 }
+
+/** Which of the service's clocks is asked changes from call to call, so a time that one told may be yet to come for another. */
+const isYetToCome = (error: unknown, start: LogStart): boolean =>
+  start.kind === "timestamp" &&
+  error instanceof InvalidArgumentException &&
+  error.message.includes("cannot be greater than the currentTimestampInMillis");
 
 const logShard = (shard: Shard): LogShard => ({
   shardId: shard.ShardId ?? "",

@@ -97,7 +97,11 @@ function capacityOf(consumed: unknown): number | null {
 const transactionUnits = ({ TransactItems = [] }: Input): number =>
   writesPerTransaction * TransactItems.reduce<number>((sum, item) => sum + writeUnits(item), 0);
 
-const writeUnits = (item: unknown): number => Math.ceil(JSON.stringify(item).length / kilobyte);
+const writeUnits = (item: unknown): number => Math.ceil(JSON.stringify(item, asText).length / kilobyte);
+
+/** Bytes count as many as they are. */
+const asText = (_: string, value: unknown): unknown =>
+  value instanceof Uint8Array ? "x".repeat(value.byteLength) : value;
 
 const putUnits = ({ Records = [] }: Input): number =>
   Records.reduce(

@@ -5,6 +5,7 @@ import { type Deletion, deletedKey } from "./deletion.js";
 import type { EagerSink, EagerWriter, HeldSink, HeldWriter, Sink, SinkResources, VersionedRow } from "./sink.js";
 import {
   checkDescription,
+  letterReader,
   type OpenTarget,
   OpenTargets,
   type SinkDescription,
@@ -74,8 +75,9 @@ export function idempotent<Row extends KeyPart, KeyPart = Row>(
   checkKeys(`idempotent() "${kind}"`, sink);
   const keyOf = (row: Row | Deletion<KeyPart>) => sink.key((deletedKey(row) ?? row) as KeyPart);
   const open = (resources: SinkResources) => openKeyed(resources, sink);
+  const letters = (resources: SinkResources) => letterReader(resources, sink);
   if (sink.delivery !== "eager")
-    return { kind, config, redirectable, delivery: "held", keyOf, open } satisfies HeldSink<Row>;
+    return { kind, config, redirectable, delivery: "held", keyOf, open, letters } satisfies HeldSink<Row>;
   const { keyFor } = sink;
   return { kind, config, redirectable, delivery: "eager", keyOf, keyFor, open } satisfies EagerSink<Row>;
 }

@@ -1,7 +1,8 @@
 import type { Json } from "../model/canonical-json.js";
 import { StreamError } from "../model/errors.js";
 import { checkName, frozenJson, isPlainObject, kindOf, refuse } from "./checks.js";
-import type { OutsideStep, SinkResources, TargetKind } from "./sink.js";
+import type { DeadLetter } from "./dead-letter.js";
+import type { LetterReader, OutsideStep, SinkResources, TargetKind } from "./sink.js";
 
 /** What the three kinds of sink have in common: {@link idempotent}, {@link twoPhase}, {@link writeAheadLog}. */
 export interface SinkDescription {
@@ -31,6 +32,8 @@ export interface OpenTarget<in Row> {
   readonly check?: () => Promise<void>;
   /** Looks at a row when it comes, so that it fails, or is put aside, with its record, and not when it is written. Synchronous. @throws StreamError `invalid` */
   readonly validate?: (row: Row) => void;
+  /** Where `deadLetters` go to such a sink: all that were shown, each once or more, for `tidemark quarantine`, which then puts them back too. */
+  readonly letters?: () => Promise<readonly DeadLetter[]>;
   /** Gives back what was opened. Called once, when the session ends, also where it failed; it has some seconds. */
   readonly close?: () => Promise<void>;
 }
@@ -150,4 +153,16 @@ export class OpenTargets<O extends OpenTarget<never>> {
     const where = target === this.#kind ? target : `${this.#kind} "${target}"`;
     return new StreamError(kind, `${where}: ${step}: ${message}`, { cause: error });
   }
+}
+
+/** A described sink, opened for its dead letters alone. */
+export function letterReader<O extends OpenTarget<never>>(
+  resources: SinkResources,
+  sink: SinkDescription & { readonly open: (resources: TargetResources) => O },
+): LetterReader {
+  const targets = new OpenTargets(resources, sink, sink.open);
+  return {
+    list: async () => (await targets.repeat(targets.target, "letters", (outside) => outside.letters?.())) ?? null,
+    close: () => targets.close(),
+  };
 }

@@ -7,12 +7,22 @@ import type { Files } from "../ports/files.js";
 import type { Objects } from "../ports/objects.js";
 import type { Streams } from "../ports/streams.js";
 import type { Tables } from "../ports/tables.js";
+import type { DeadLetter } from "./dead-letter.js";
 
 /** What has a logical name in a pipeline, and a physical one in an environment. */
 export type TargetKind = "table" | "file" | "bucket" | "stream" | "database";
 
 /** What a sink asks of a target of its own. */
-export type OutsideStep = "check" | "apply" | "write" | "prepare" | "commit" | "abort" | "leftovers" | "close";
+export type OutsideStep =
+  | "check"
+  | "apply"
+  | "write"
+  | "prepare"
+  | "commit"
+  | "abort"
+  | "leftovers"
+  | "letters"
+  | "close";
 
 /** Makes a call to a target that is no port. */
 export type SendOutside = <T>(step: OutsideStep, call: () => Promise<T>) => Promise<T>;
@@ -48,6 +58,15 @@ interface AnySink {
   readonly config: Json;
   /** W2: a session can open it for a target of another name. Where it says nothing it cannot. */
   readonly redirectable?: boolean;
+  /** Opens it for a look at the dead letters that it has shown, outside of a session. Where it says nothing nobody can list them. */
+  readonly letters?: (resources: SinkResources) => LetterReader;
+}
+
+/** The dead letters that a sink has shown, in the target that it writes to now. */
+export interface LetterReader {
+  /** Each once or more; null: this sink cannot say. */
+  list(): Promise<readonly DeadLetter[] | null>;
+  close(): Promise<void>;
 }
 
 /** Rows by a key, of which the newest is kept in the bucket, and written once the checkpoint that covers it is complete. */

@@ -3,6 +3,7 @@ import type { CommitPermit } from "../model/checkpoints.js";
 import type { SealedEpoch, Sink, SinkResources, TwoPhaseSink, TwoPhaseWriter } from "./sink.js";
 import {
   checkDescription,
+  letterReader,
   type OpenTarget,
   OpenTargets,
   type SinkDescription,
@@ -78,7 +79,8 @@ export interface TwoPhase<in Row, in out Committable extends Json = Json> extend
 export function twoPhase<Row, Committable extends Json = Json>(sink: TwoPhase<Row, Committable>): Sink<Row> {
   const { kind, config, redirectable } = checkDescription("twoPhase", sink);
   const open = (resources: SinkResources) => new Transactions(resources, sink);
-  return { kind, config, redirectable, delivery: "two-phase", open } satisfies TwoPhaseSink<Row>;
+  const letters = (resources: SinkResources) => letterReader(resources, sink);
+  return { kind, config, redirectable, delivery: "two-phase", open, letters } satisfies TwoPhaseSink<Row>;
 }
 
 /** What a committable of such a sink says. */

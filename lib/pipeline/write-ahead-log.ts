@@ -3,6 +3,7 @@ import { checkWhole } from "./checks.js";
 import type { LogSink, LogWriter, Segment, Sink, SinkResources } from "./sink.js";
 import {
   checkDescription,
+  letterReader,
   type OpenTarget,
   OpenTargets,
   type SinkDescription,
@@ -55,7 +56,8 @@ export function writeAheadLog<Row>(sink: WriteAheadLog<Row>): Sink<Row> {
   const limits = { least: 1, most: rowsMost };
   const rowsMax = checkWhole(`writeAheadLog() "${kind}": rowsMax`, sink.rowsMax ?? rowsByDefault, limits);
   const open = (resources: SinkResources) => openLog(resources, sink);
-  return { kind, config, redirectable, delivery: "log", rowsMax, open } satisfies LogSink<Row>;
+  const letters = (resources: SinkResources) => letterReader(resources, sink);
+  return { kind, config, redirectable, delivery: "log", rowsMax, open, letters } satisfies LogSink<Row>;
 }
 
 function openLog<Row>(resources: SinkResources, sink: WriteAheadLog<Row>): LogWriter {

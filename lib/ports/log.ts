@@ -21,6 +21,7 @@ export type LogStart =
   | { readonly kind: "timestamp"; readonly at: Millis }
   | { readonly kind: "at"; readonly sequenceNumber: string };
 
+/** `throttled`: not now. Asked too often, or for a start at a time that the server's clock has not reached. */
 export type LogCursor =
   | { readonly kind: "cursor"; readonly cursor: string }
   | { readonly kind: "absent" }

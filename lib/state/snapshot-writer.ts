@@ -232,7 +232,7 @@ async function storedBytes(bytes: Uint8Array, compress: boolean): Promise<Uint8A
   return zipped.length < bytes.length ? zipped : bytes;
 }
 
-function tooLarge(operator: string, bytesMax: number): StreamError {
+export function tooLarge(operator: string, bytesMax: number): StreamError {
   return new StreamError(
     "invalid",
     `operator "${operator}": the state of one task exceeds ${bytesMax} bytes in a snapshot; raise the parallelism, or keep less`,

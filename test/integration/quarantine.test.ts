@@ -6,6 +6,7 @@ import { countsOf, feed, someWords, startTestCloud, type TestCloud, totals } fro
 import { endAll, run } from "../fixtures/cli/command.js";
 import { countPipeline, newProject, type Project } from "../fixtures/cli/project.js";
 import { expectOneMessage } from "../fixtures/cli/refusal.js";
+import { startPostgres, type TestServer } from "../fixtures/postgres/server.js";
 import { dynamoAt, kinesisAt } from "./cloud-clients.js";
 
 // Processes start slowly on a busy machine.
@@ -13,17 +14,25 @@ vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
 let project: Project;
 let cloud: TestCloud;
+let database: TestServer;
 beforeAll(async () => {
-  project = newProject({});
+  project = newProject({
+    "tidemark.config.ts": 'export default { bindings: { databases: { shop: "env:SHOP_URL" } } };',
+  });
   cloud = await startTestCloud(project.folder);
+  database = await startPostgres();
+  await database.query(`create table letters (id text primary key, source text, shard text, "sequenceNumber" numeric,
+    "subSequenceNumber" int, "arrivedAt" timestamptz, step varchar, cause text, data text)`);
 });
 afterAll(async () => {
+  await database.close();
   await cloud.close();
   endAll();
   project.remove();
 });
 
-const tidemark = (...args: string[]) => run(args, { cwd: project.folder, env: cloud.env });
+const tidemark = (...args: string[]) =>
+  run(args, { cwd: project.folder, env: { ...cloud.env, SHOP_URL: database.url } });
 const drained = async (name: string) =>
   expect(await tidemark("dev", `${name}.ts`, "--until-drained")).toMatchObject({ code: 0 });
 
@@ -33,8 +42,16 @@ function write(name: string, refuses: string, deadLetters: string): void {
     state.n.update((n) => n + 1); return { word: key, n: state.n.get() };`;
   const settings = `onBadRecord: "quarantine", deadLetters: ${deadLetters}`;
   const text = countPipeline({ name, settings, onRecord });
-  project.write(`${name}.ts`, text.replace("{ dynamoTable,", "{ dynamoTable, fileSink, kinesisStream, s3Files,"));
+  const imports = `import { readdirSync, readFileSync, writeFileSync } from "node:fs"; import { postgres } from "tidemark/postgres";`;
+  const named = text.replace("{ dynamoTable,", "{ dynamoTable, fileSink, kinesisStream, s3Files, writeAheadLog,");
+  project.write(`${name}.ts`, `${imports}\n${named}`);
 }
+/** A sink of one's own: segments as files, by their position. */
+const own = (folder: () => string) => `writeAheadLog<any>({ kind: "own", open: () => ({
+  apply: async ({ token, rows }) => writeFileSync("${folder()}/own-" + token.id, JSON.stringify(rows)),
+  letters: async () => readdirSync("${folder()}").filter((name) => name.startsWith("own-"))
+    .flatMap((name) => JSON.parse(readFileSync("${folder()}/" + name, "utf8"))),
+}) })`;
 const tableOf = (name: string) => `dynamoTable({ table: "dead-${name}", key: ["id"] })`;
 
 interface Listed {
@@ -167,7 +184,11 @@ describe("quarantine", () => {
   it.each([
     ["folder", 'fileSink({ folder: "dead-letters" })'],
     ["bucket", 's3Files({ bucket: "dead", prefix: "letters", staging: "staged" })'],
-  ])("Q1 R5 those in files of a %s are listed, put back once, and count once", async (name, sink) => {
+    ["stream", 'kinesisStream({ stream: "dead", partitionKey: ({ id }) => id.slice(-9) })'],
+    ["database", 'postgres({ database: "shop", table: "letters", mode: "upsert", key: ["id"] })'],
+    ["own", () => own(() => project.folder)],
+  ])("Q1 R5 those in a %s are listed, put back once, and count once", async (name, given) => {
+    const sink = typeof given === "string" ? given : given();
     write(name, 'key === "bad"', sink);
     await drained(name);
     await feed(cloud.endpoint, `words-${name}`, [{ word: "good" }, { word: "bad" }, "no JSON"]);
@@ -192,9 +213,13 @@ describe("quarantine", () => {
   });
 
   it("says where there are none, and which it cannot read", async () => {
-    write("stream", 'key === "bad"', 'kinesisStream({ stream: "dead", partitionKey: ({ id }) => id.slice(-9) })');
-    await drained("stream");
-    expectOneMessage(await tidemark("quarantine", "stream.ts"), 1, /of kind "kinesis-stream", which .* cannot read/);
+    write("mute", 'key === "bad"', 'writeAheadLog<any>({ kind: "mute", open: () => ({ apply: async () => {} }) })');
+    await drained("mute");
+    expectOneMessage(
+      await tidemark("quarantine", "mute.ts"),
+      1,
+      /of kind "mute", which does not say what it has: give/,
+    );
     project.write("none.ts", countPipeline({ name: "none" }));
     await drained("none");
     expectOneMessage(await tidemark("quarantine", "none.ts"), 1, /puts no record aside/);

@@ -126,7 +126,32 @@ describe("a bug that was found late", () => {
     const mended = await items("airports");
     expect(mended).not.toEqual(wrong);
     for (const [airport, item] of beside) expect(mended.get(airport)).toEqual(item);
-    expect(await done("fork", "flights.ts", "--delete")).toMatch(/is removed/);
+
+    const of = ["--fork", "flights-fork", "--json"];
+    const { forks } = JSON.parse(await done("status", "flights.ts", "--json"));
+    expect(forks).toMatchObject([{ name: "flights-fork", checkpoint: planned.checkpoint, status: "stopped" }]);
+    expect(JSON.parse(await done("status", "flights.ts", ...of))).toMatchObject({
+      pipeline: "flights-fork",
+      forks: [],
+    });
+    const [newest] = JSON.parse(await done("checkpoints", "flights.ts", ...of));
+    expect(JSON.parse(await done("explain", "flights.ts", "latest", ...of))).toMatchObject({
+      pipeline: "flights-fork",
+      checkpoint: newest.id,
+    });
+    expect(JSON.parse(await done("verify", "flights.ts", "origin", ...of))).toMatchObject({ problems: [] });
+    expect(await done("diff", "flights.ts", "origin", "latest", ...of)).toContain('"operator":"punctuality"');
+    expect(await done("state", "flights.ts", "latest", ...of)).toContain('"operator":"punctuality"');
+    const none = await tidemark("status", "flights.ts", "--fork", "flights-trial");
+    expect(none).toMatchObject({ code: 1, out: "" });
+    expect(none.err).toContain('"flights" has no fork "flights-trial"; it has: flights-fork');
+    const remove = ["fork", "flights.ts", "--delete"];
+    expect(await done(...remove, "--dry-run")).toMatch(
+      /would be removed, \d+ objects and \d+ items\. Nothing was changed/,
+    );
+    expect(await done(...remove)).toMatch(/is removed, \d+ objects and \d+ items/);
+    expect(await done(...remove)).toMatch(/is not there/);
+    expect(JSON.parse(await done("status", "flights.ts", "--json"))).toMatchObject({ forks: [] });
 
     await put(flights.slice(3_000));
     await done("dev", "fixed.ts", "--until-drained");

@@ -2,7 +2,7 @@
 import { dynamoTable, fileSink, pipeline } from "tidemark";
 import { describe, expect, it } from "vitest";
 import { type ForkOptions, makeFork } from "../../lib/checkpoint/fork.js";
-import { removeFork } from "../../lib/checkpoint/fork-removal.js";
+import { forkOf, removeFork } from "../../lib/checkpoint/fork-removal.js";
 import { findCheckpoint, listCheckpoints } from "../../lib/checkpoint/history.js";
 import { closedRanges } from "../../lib/checkpoint/inherit.js";
 import { readGenerationRecord, readHead, readManifest } from "../../lib/checkpoint/store.js";
@@ -63,6 +63,9 @@ async function running(parallelism: number, way = 0) {
 }
 
 const quietly = { countRows: () => 0, onProgress: () => undefined };
+
+const problemsOf = async ({ forkStore }: Awaited<ReturnType<typeof running>>, head: Head) =>
+  (await verifyCheckpoint(forkStore, head.incarnation, head.completed as CheckpointRef, quietly)).problems;
 
 /** The oldest complete checkpoint that is like this. */
 async function checkpointWhere(
@@ -149,6 +152,20 @@ describe("a fork", () => {
     expect(await world.forked.head()).toMatchObject({ generation: head?.generation, failures: [] });
   });
 
+  it("R7 that has run and lost its head is not made again: what it has shown would be shown twice", async () => {
+    const world = await running(1);
+    world.sell(9);
+    const { completed } = await world.rest();
+    const make = () => makeFork(world.store, world.forkStore, world.options(completed as CheckpointRef));
+    await make();
+    await world.forked.wish(desired());
+    await world.forked.until(({ status }) => status === "running", 60_000);
+    await world.services.registers.registers.remove({ group: "p-fork", name: "head" });
+    await expect(make()).rejects.toThrow(/of a fork "p-fork" that has run.*fork --delete --name p-fork/);
+    await removeFork(world.forkStore);
+    await make();
+  });
+
   it("R6 cut short at any call it leaves no pipeline, and what it left is removed, also where that is cut short", async () => {
     const world = await running(2, 1_500);
     for (let burst = 0; burst < 6; burst++) {
@@ -156,7 +173,9 @@ describe("a fork", () => {
       await world.until(() => false, 1_500);
     }
     await world.rest();
-    const from = await checkpointWhere(world, (frames) => frames > 0);
+    const cutShort = await checkpointWhere(world, (frames) => frames > 0);
+    const from = (await world.head())?.completed as CheckpointRef;
+    expect(from.checkpointId).toBeGreaterThan(cutShort.checkpointId);
     for (let call = 1, died = true; died; call++) {
       for (const when of ["before", "after"] as const) {
         const cut = cutPorts(world.deployment.world, { call, when });
@@ -164,22 +183,18 @@ describe("a fork", () => {
         const making = makeFork(
           { ...world.store, registers, blobs },
           { ...world.forkStore, registers, blobs },
-          world.options(from),
+          world.options(cutShort),
         ).then(() => "made" as const);
         const outcome = await Promise.race([making, cut.died]);
         for (let turn = 0; turn < 20; turn++) await Promise.resolve();
         died = outcome === "died";
         const head = (await readHead(world.forkStore))?.value ?? null;
-        if (head !== null) {
-          const whole = await verifyCheckpoint(
-            world.forkStore,
-            head.incarnation,
-            head.completed as CheckpointRef,
-            quietly,
-          );
-          expect(whole.problems).toEqual([]);
-        }
+        if (head !== null) expect(await problemsOf(world, head)).toEqual([]);
         expect(head !== null || died).toBe(true);
+        // Made again it is whole, whatever is left of the first, and is known for a fork of what it was made of.
+        if (head === null) await makeFork(world.store, world.forkStore, world.options(from));
+        const { checkpointId } = head === null ? from : cutShort;
+        expect(await forkOf(world.forkStore)).toMatchObject({ pipeline: "p", checkpointId });
 
         const removing = cutPorts(world.deployment.world, { call: 1 + (call % 9), when });
         const half = removeFork({
@@ -188,6 +203,9 @@ describe("a fork", () => {
           blobs: removing.world.blobs,
         });
         await Promise.race([half, removing.died]);
+        // What it is made of goes after the head: there is a whole one, or none.
+        const rest = (await readHead(world.forkStore))?.value ?? null;
+        if (rest !== null) expect(await problemsOf(world, rest)).toEqual([]);
         await removeFork(world.forkStore);
         expect(leftOf(world)).toEqual([]);
       }

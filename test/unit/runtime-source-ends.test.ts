@@ -39,18 +39,31 @@ describe("where reading begins and stands", () => {
     here.put("before");
     await here.clock.sleep(10_000);
     const at = millis(here.clock.now());
-    const begin = open({ kind: "timestamp" as const, at: millis(at + 10_000), readTo: millis(at) });
+    const begin = open({ kind: "timestamp" as const, at, readTo: at });
     const one = reading(here, await here.table({ [first]: begin }));
     await here.clock.sleep(2_000);
     await one.step();
     expect(one.positions()[first]).toEqual(open({ ...begin.position, readTo: millis(at + 2_000) }));
-    const again = reading(here, await here.table({ [first]: open({ ...begin.position, at: millis(at) }) }));
+    const again = reading(here, await here.table({ [first]: begin }));
     const { sequenceNumber } = here.put("at it");
     await again.until(() => again.taken.length > 0);
     expect(again.bodies()).toEqual(["at it"]);
     const position = { kind: "after", sequenceNumber, sub: null, readTo: millis(at + 2_000) } as const;
     expect(again.positions()).toEqual({ [first]: open(position) });
     expect(again.reader.changed).toBe(true);
+  });
+
+  it("P0 a start at a time that is yet to come waits for it, and takes nothing that arrives before", async () => {
+    const here = world(1);
+    const at = millis(here.clock.now() + 10_000);
+    const one = reading(here, await here.table({ [first]: open({ kind: "timestamp", at, readTo: at }) }));
+    const reads = one.until(() => one.taken.length > 0);
+    await here.clock.sleep(2_000);
+    here.put("too early");
+    await here.clock.sleep(13_000);
+    here.put("then");
+    await reads;
+    expect(one.bodies()).toEqual(["then"]);
   });
 
   it("B1 a position whose readTo is older than a tenth of the retention is a change; one never promised is none", async () => {

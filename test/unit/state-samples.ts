@@ -12,6 +12,7 @@ import {
   type EncodedSnapshot,
   type EncodeOptions,
   encodeSnapshot,
+  type FinishedSnapshot,
   finishSnapshot,
 } from "../../lib/state/snapshot-writer.js";
 import { createStateTable, type StateTable } from "../../lib/state/table.js";
@@ -74,7 +75,10 @@ export class Files {
   }
 
   async store(encoded: EncodedSnapshot): Promise<SnapshotFile> {
-    const { bytes, ...index } = await finishSnapshot(encoded);
+    return this.keep(await finishSnapshot(encoded));
+  }
+
+  keep({ bytes, ...index }: FinishedSnapshot): SnapshotFile {
     const key = `snapshot-${this.bytes.size + 1}`;
     this.bytes.set(key, bytes);
     const body = { kind: "object", key, size: bytes.length, sha256: sha256(bytes) } as const;

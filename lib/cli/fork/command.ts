@@ -1,12 +1,14 @@
 import { Command } from "commander";
-import { removeFork } from "../../checkpoint/fork-removal.js";
+import { isRemovable, removeFork } from "../../checkpoint/fork-removal.js";
+import { forgetFork, measureFork } from "../../checkpoint/forks.js";
 import { StreamError } from "../../model/errors.js";
-import { type OpenedStore, withStore } from "../checkpoints.js";
+import { headOf, type OpenedStore, withStore } from "../checkpoints.js";
 import { runDevHere } from "../dev/command.js";
 import { usageExitCode } from "../exit-codes.js";
 import { loadPipeline } from "../load-pipeline.js";
 import { askedModes, choicesText, modeText } from "../replay/asked-modes.js";
 import { estimateLines } from "../replay/estimate.js";
+import { findNamed } from "../start-from.js";
 import { storeOptions } from "../status-waiting.js";
 import { type Forked, type ForkFlags, forkName, forkStore, haveFork } from "./fork.js";
 
@@ -21,7 +23,7 @@ export function forkCommand(): Command {
     .option("--name <name>", "of the fork (default: that of the pipeline, and -fork)")
     .option("--until-drained", "stop when all input is processed", false)
     .option("--allow-dropped <operator>", "leave out the state of an operator; may be repeated", gather, [])
-    .option("--create", "make the tables of a redirect that are missing", false)
+    .option("--create", "make tables and streams of a redirect that are missing", false)
     .option("--delete", "remove the fork, all but what its sinks have written", false)
     .option("--dry-run", "say what would be done, and change nothing", false);
   return storeOptions(command)
@@ -41,8 +43,8 @@ Examples:
   tidemark fork flights.ts --from-checkpoint 42 --sinks dry-run --name flights-trial
   tidemark fork flights.ts --delete
 
-Members with --json: pipeline, fork, checkpoint, sinks (mode of each), records, keptMillis, durationMillis, dollars, made (targets),
-notes; lines of "dev" follow. With --delete: fork, deleted (false: there was none).`;
+Members with --json: pipeline, fork, checkpoint, sinks (mode of each), records, keptMillis, durationMillis, requests, dollars,
+unpriced, isLocal, made (targets), notes; lines of "dev" follow. With --delete: fork, objects and items (of bucket and table), deleted (false: --dry-run, or there was none).`;
 
 async function run(command: Command, file: string, flags: ForkFlags): Promise<void> {
   if (flags.delete) return remove(file, flags);
@@ -50,8 +52,10 @@ async function run(command: Command, file: string, flags: ForkFlags): Promise<vo
   if (fromCheckpoint === undefined)
     return command.error("say with --from-checkpoint what to fork from", { exitCode: usageExitCode });
   const { plan } = await loadPipeline(flags.code ?? file);
-  if (flags.sinks.length === 0)
+  if (flags.sinks.length === 0) {
+    await withStore(file, flags, async (opened) => findNamed(opened, await headOf(opened), fromCheckpoint));
     return command.error(choicesText(plan, fromCheckpoint, ["redirect", "dry-run"]), { exitCode: usageExitCode });
+  }
   const { unsaid } = askedModes(plan, flags.sinks);
   if (unsaid.length > 0) throw new StreamError("invalid", `--sinks says nothing of ${unsaid.join(", ")}`);
   const forked = await withStore(file, flags, (opened) => haveFork(opened, file, flags));
@@ -64,14 +68,24 @@ async function run(command: Command, file: string, flags: ForkFlags): Promise<vo
 async function remove(file: string, flags: ForkFlags): Promise<void> {
   const done = await withStore(file, flags, async (opened: OpenedStore) => {
     const fork = forkName(opened.store.pipeline, flags);
-    return { fork, deleted: flags.dryRun ? false : await removeFork(forkStore(opened, fork)) };
+    const store = forkStore(opened, fork);
+    const isThere = await isRemovable(store);
+    const measured = await measureFork(store);
+    if (flags.dryRun || !isThere) return { fork, isThere, ...measured, deleted: false };
+    await removeFork(store);
+    await forgetFork(opened.store, fork);
+    return { fork, isThere, ...measured, deleted: true };
   });
-  const what = done.deleted
-    ? "is removed; what its sinks have written stays"
-    : flags.dryRun
-      ? "would be removed. Nothing was changed"
+  const { fork, isThere, objects, items, deleted } = done;
+  const what = `${objects} objects and ${items} items`;
+  const said = deleted
+    ? `is removed, ${what}; what its sinks have written stays`
+    : isThere
+      ? `would be removed, ${what}. Nothing was changed`
       : "is not there";
-  process.stdout.write(flags.json ? `${JSON.stringify(done)}\n` : `the fork "${done.fork}" ${what}\n`);
+  process.stdout.write(
+    flags.json ? `${JSON.stringify({ fork, objects, items, deleted })}\n` : `the fork "${fork}" ${said}\n`,
+  );
 }
 
 const modesOf = ({ sinks }: Forked) => Object.entries(sinks).map(([sink, mode]) => [sink, modeText(mode)] as const);

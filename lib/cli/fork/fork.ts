@@ -1,5 +1,7 @@
 import { makeFork } from "../../checkpoint/fork.js";
-import { forkOf } from "../../checkpoint/fork-removal.js";
+import { forkOf, leftOfFork } from "../../checkpoint/fork-removal.js";
+import { defaultForkName, noteFork } from "../../checkpoint/forks.js";
+import { pipelinePrefix } from "../../checkpoint/names.js";
 import { type CheckpointStore, readGenerationRecord, readHead } from "../../checkpoint/store.js";
 import type { CheckpointRef } from "../../model/checkpoints.js";
 import { StreamError } from "../../model/errors.js";
@@ -13,6 +15,7 @@ import { storeOf } from "../environment.js";
 import { loadPipeline } from "../load-pipeline.js";
 import { askedModes } from "../replay/asked-modes.js";
 import { type Estimate, estimate } from "../replay/estimate.js";
+import { checkApart, checkRows } from "../replay/other-rows.js";
 import { haveTargets } from "../replay/other-targets.js";
 import { checkPossible } from "../replay/possible.js";
 import { findNamed } from "../start-from.js";
@@ -44,7 +47,7 @@ export interface Forked {
 
 /** @throws StreamError `invalid`: no name for a pipeline */
 export const forkName = (pipeline: string, { name }: Pick<ForkFlags, "name">): string =>
-  checkName("--name", "the fork's name", name ?? `${pipeline}-fork`);
+  checkName("--name", "the fork's name", name ?? defaultForkName(pipeline));
 
 export const forkStore = ({ target }: OpenedStore, name: string): CheckpointStore => storeOf(name, target);
 
@@ -66,14 +69,27 @@ export async function haveFork(opened: OpenedStore, file: string, flags: ForkFla
     await checkSame(into, store.pipeline, { from, modes });
     return { ...found, estimate: null, made: [], notes: [`the fork "${fork}" is there, and goes on from where it is`] };
   }
+  checkApart(store.pipeline, (await readGenerationRecord(store, head)).sinks, modes);
   const asPlanned = { ...opened, plan };
-  const notes = await checkPossible(contextOf(asPlanned), head, from, flags.allowDropped);
+  const left = await leftOver(into);
+  const notes = [...(await checkPossible(contextOf(asPlanned), head, from, flags.allowDropped)), ...left];
   const figures = await estimate(asPlanned, head, from, modes);
   const made = await haveTargets(target, plan, modes, flags);
+  notes.push(...(await checkRows(target, plan, modes, null)));
   const { fingerprint } = (await loadPipeline(flags.code ?? file, fork)).plan;
   const options = { from, dropped: flags.allowDropped, sinks: modes, fingerprint, library: libraryVersion };
-  if (!flags.dryRun) await makeFork(store, into, options);
+  if (!flags.dryRun) {
+    await noteFork(store, fork);
+    await makeFork(store, into, options);
+  }
   return { ...found, estimate: figures, made, notes };
+}
+
+/** @throws StreamError `invalid`: of one that has run */
+async function leftOver(into: CheckpointStore): Promise<readonly string[]> {
+  if ((await leftOfFork(into)) === "nothing") return [];
+  const where = pipelinePrefix(into.pipeline);
+  return [`something is left of a fork that was cut short, beneath ${where}: --delete removes it too, with the fork`];
 }
 
 function forkModes(modes: SinkModes): SinkModes {

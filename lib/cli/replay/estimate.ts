@@ -1,5 +1,5 @@
 import { tasksOf } from "../../checkpoint/fold.js";
-import { type CheckpointSummary, listCheckpoints } from "../../checkpoint/history.js";
+import { type Complete, readerOf, readRestorable } from "../../checkpoint/history.js";
 import { readGenerationRecord, readManifest } from "../../checkpoint/store.js";
 import { describeStream } from "../../checkpoint/streams.js";
 import { readTaskFacts } from "../../checkpoint/task-facts.js";
@@ -7,9 +7,11 @@ import { awsWorld } from "../../compose.js";
 import type { CheckpointRef, Manifest } from "../../model/checkpoints.js";
 import { formatMillis } from "../../model/duration.js";
 import type { Head } from "../../model/head.js";
-import type { Plan } from "../../pipeline/plan.js";
+import { prices } from "../../model/prices.js";
 import { modeOf, type SinkModes } from "../../pipeline/sink-modes.js";
 import type { OpenedStore } from "../checkpoints.js";
+import { explain } from "../explain-report.js";
+import { priceOf } from "../prices.js";
 
 /** What a replay would do, as far as it can be told before. Durations in milliseconds. */
 export interface Estimate {
@@ -19,8 +21,14 @@ export interface Estimate {
   readonly keptMillis: number | null;
   /** At the highest rate between two checkpoints that are kept; null where there are not two. */
   readonly durationMillis: number | null;
-  /** Dollars: what functions and writes to DynamoDB cost more. Null where it runs on this machine, or cannot be told. */
+  /** As many as the checkpoints that are kept needed for so many records, at most; null where they say nothing of it. */
+  readonly requests: number | null;
+  /** At list price: those requests, and functions of 1 GB for that time. Null where one of the two is not known. */
   readonly dollars: number | null;
+  /** Calls among them whose price is not known by their number. */
+  readonly unpriced: readonly string[];
+  /** It runs here, where it costs nothing. */
+  readonly isLocal: boolean;
 }
 
 export async function estimate(
@@ -31,23 +39,26 @@ export async function estimate(
 ): Promise<Estimate> {
   const { store, plan, target } = opened;
   const manifest = await readManifest(store, head.incarnation, origin);
-  const all = await listCheckpoints(store, head);
-  const before = recordsOf(manifest, "recordsIn");
-  const newest = Math.max(await recordsNow(opened, head), ...all.map(({ records }) => records));
-  const records = Math.max(0, newest - before);
-  const rate = highestRate(all);
+  const all = await readRestorable(readerOf(store, head), head);
+  const newest = Math.max(await recordsNow(opened, head), ...all.map((one) => recordsOf(one.manifest)));
+  const records = Math.max(0, newest - recordsOf(manifest));
+  const rate = highestRate(all.map((one) => ({ at: one.manifest.triggeredAt, records: recordsOf(one.manifest) })));
   const durationMillis = rate === null ? null : Math.ceil(records / rate);
-  const tasks = manifest.tasks.length;
-  const rows = before === 0 ? records : (records * recordsOf(manifest, "recordsOut")) / before;
-  const dollars =
-    target.local || durationMillis === null
-      ? null
-      : functionDollars(durationMillis * tasks) + writeDollars(plan, modes, rows);
-  return { records, keptMillis: await keptMillis(opened, manifest), durationMillis, dollars };
+  const isDry = [...plan.sinks.keys()].every((name) => modeOf(modes, name).kind === "dry-run");
+  const rest = requestsFor(records, all, { isDry });
+  const functions = functionDollars((durationMillis ?? 0) * manifest.tasks.length);
+  return {
+    records,
+    keptMillis: await keptMillis(opened, manifest),
+    durationMillis,
+    requests: rest?.requests ?? null,
+    dollars: rest === null || durationMillis === null ? null : functions + rest.dollars,
+    unpriced: rest?.unpriced ?? [],
+    isLocal: target.local,
+  };
 }
 
-const recordsOf = ({ tasks }: Manifest, what: "recordsIn" | "recordsOut"): number =>
-  tasks.reduce((sum, { figures }) => sum + figures[what], 0);
+const recordsOf = ({ tasks }: Manifest): number => tasks.reduce((sum, { figures }) => sum + figures.recordsIn, 0);
 
 /** By what the tasks tell, which is newer than their last checkpoint. */
 async function recordsNow({ store }: OpenedStore, head: Head): Promise<number> {
@@ -57,10 +68,8 @@ async function recordsNow({ store }: OpenedStore, head: Head): Promise<number> {
 }
 
 /** Records a millisecond. What a pipeline has had to do it can; how much more nobody knows. */
-export function highestRate(all: readonly Pick<CheckpointSummary, "triggeredAt" | "records">[]): number | null {
-  const sorted = all
-    .map(({ triggeredAt, records }) => ({ at: Date.parse(triggeredAt), records }))
-    .sort((a, b) => a.at - b.at);
+export function highestRate(all: readonly { readonly at: number; readonly records: number }[]): number | null {
+  const sorted = all.toSorted((a, b) => a.at - b.at);
   const rates = sorted.flatMap(({ at, records }, index) => {
     const next = sorted[index + 1];
     return next === undefined || next.at <= at || next.records <= records
@@ -69,6 +78,33 @@ export function highestRate(all: readonly Pick<CheckpointSummary, "triggeredAt" 
   });
   return rates.length === 0 ? null : Math.max(...rates);
 }
+
+/**
+ * What so many records took between checkpoints that are kept. A replay has them faster, so that it needs fewer: fewer looks while
+ * it waits, and fewer rows of keys that come again. Without what sinks send where all run dry.
+ */
+export function requestsFor(records: number, all: readonly Complete[], { isDry }: { readonly isDry: boolean }) {
+  const bySha = new Map(all.map(({ ref, manifest }) => [ref.sha256, manifest]));
+  const counts: Record<string, number> = {};
+  let known = 0;
+  for (const { ref, manifest } of all) {
+    const previous = manifest.previous === null ? undefined : bySha.get(manifest.previous.sha256);
+    const more = previous === undefined ? 0 : recordsOf(manifest) - recordsOf(previous);
+    if (previous === undefined || more <= 0) continue;
+    known += more;
+    for (const { requests } of explain(ref, manifest, previous).tasks)
+      for (const [call, count] of Object.entries(requests)) counts[call] = (counts[call] ?? 0) + count;
+  }
+  if (known === 0) return null;
+  const sent = Object.entries(counts).filter(([call]) => !isDry || !sinkCalls.test(call));
+  const { dollars, unpriced } = priceOf(Object.fromEntries(sent));
+  const share = records / known;
+  const requests = Math.ceil(share * sent.reduce((sum, [, count]) => sum + count, 0));
+  return { requests, dollars: share * dollars, unpriced };
+}
+
+/** Of ports that only sinks write to. */
+const sinkCalls = /^(tables|objects|streams)\./;
 
 /** P1: of all sources, by the times up to which they had been read. */
 async function keptMillis(opened: OpenedStore, { shards }: Manifest): Promise<number | null> {
@@ -88,35 +124,34 @@ async function keptMillis(opened: OpenedStore, { shards }: Manifest): Promise<nu
   return kept.length === 0 ? null : Math.min(...kept);
 }
 
-/** List prices in us-east-1: a GB-second on arm64, and a write to a table on demand. */
-const gigabyteSecondDollars = 0.0000133334;
-const tableWriteDollars = 0.625e-6;
 /** The construct's default. */
 const gigabytes = 1;
 
-const functionDollars = (taskMillis: number): number => (taskMillis / 1_000) * gigabytes * gigabyteSecondDollars;
-
-/** Each row as one write: of a key that comes again within a checkpoint only the last is. */
-function writeDollars(plan: Plan, modes: SinkModes, rows: number): number {
-  const sinks = [...plan.sinks].filter(
-    ([name, { kind }]) => kind.startsWith("dynamo-") && modeOf(modes, name).kind !== "dry-run",
-  );
-  return sinks.length === 0 ? 0 : rows * tableWriteDollars;
-}
+const functionDollars = (taskMillis: number): number => (taskMillis / 1_000) * gigabytes * prices.lambdaArmSecond;
 
 /** One line for each figure. */
-export function estimateLines({ records, keptMillis: kept, durationMillis, dollars }: Estimate): readonly string[] {
-  const count = records.toLocaleString("en-US");
+export function estimateLines(figures: Estimate): readonly string[] {
+  const { records, keptMillis: kept, durationMillis, requests } = figures;
   return [
-    `records        about ${count} that were processed since, and what has come that nobody has read yet`,
+    `records        about ${n(records)} that were processed since, and what has come that nobody has read yet`,
     kept === null
       ? "kept           the sources keep them, or do not say how long"
       : `kept           the stream keeps the oldest of them for another ${formatMillis(Math.max(0, kept))}`,
     durationMillis === null
       ? "takes          nobody can tell: there are no two checkpoints with records between them"
       : `takes          at most about ${formatMillis(durationMillis)}, at the highest rate that it has had`,
-    dollars === null
-      ? "costs          nothing on this machine; on AWS what functions and writes cost for that time"
-      : `costs          at most about $${dollars.toFixed(2)} (functions of 1 GB, a write for each row; us-east-1)`,
+    requests === null
+      ? "requests       nobody can tell: no two checkpoints in a row are kept, with records between them"
+      : `requests       at most about ${n(requests)}: what so many records took before`,
+    `costs          ${costs(figures)}`,
   ];
+}
+
+const n = (count: number) => count.toLocaleString("en-US");
+
+function costs({ dollars, unpriced, isLocal }: Estimate): string {
+  const here = isLocal ? "nothing on this machine; on AWS " : "";
+  if (dollars === null) return `${here}what functions and requests cost for that time`;
+  const without = unpriced.length === 0 ? "" : `, without ${unpriced.join(", ")}`;
+  return `${here}at most about $${dollars < 0.01 ? dollars.toPrecision(1) : dollars.toFixed(2)} (those requests${without}, and functions of 1 GB; us-east-1)`;
 }

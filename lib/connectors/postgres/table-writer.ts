@@ -1,5 +1,6 @@
 import { asStreamError, StreamError } from "../../model/errors.js";
 import { millis } from "../../model/ids.js";
+import type { DeadLetter } from "../../pipeline/dead-letter.js";
 import type { Segment } from "../../pipeline/sink.js";
 import type { TargetResources } from "../../pipeline/sink-target.js";
 import type { LogTarget } from "../../pipeline/write-ahead-log.js";
@@ -7,6 +8,7 @@ import { type Change, changeOf, inSteps, oneByOne, rowText, type Step } from "./
 import { Connection, type ConnectionOptions, type Query } from "./connection.js";
 import { blamesRow, sqlState, twiceInOne } from "./database-errors.js";
 import { statementOf } from "./statements.js";
+import { lettersInTable } from "./table-letters.js";
 import { readShape, type TableShape, type TableUse } from "./table-shape.js";
 import { advance, checkTokens, createTokens, isAbsent, type TokensUse } from "./tokens.js";
 
@@ -66,6 +68,9 @@ export class TableWriter implements LogTarget<unknown> {
       else throw error;
     }
   };
+
+  readonly letters = (): Promise<readonly DeadLetter[]> =>
+    this.#connection.transaction((query) => lettersInTable(query, this.#options.use.table));
 
   readonly close = (): Promise<void> => this.#connection.end();
 

@@ -5,6 +5,8 @@ import { bytesOf } from "./suite.js";
 
 /** What happens as time passes: cursors expire, records go, readers fall behind. */
 export function passingTime(it: It): void {
+  oneClock(it);
+
   it("a cursor expires after five minutes, and a new one goes on", async (given) => {
     const { stream, shardId } = await given.single();
     const { sequenceNumber } = await given.put(stream, "key", bytesOf("one"));
@@ -54,5 +56,30 @@ export function passingTime(it: It): void {
     assert.deepEqual(empty.records, []);
     await given.put(stream, "key", bytesOf("after"));
     assert.deepEqual(texts((await given.read(stream, empty.next ?? "")).records), ["after"]);
+  });
+}
+
+/** The server has one clock, by which it judges what it is asked for. */
+function oneClock(it: It): void {
+  it("P0 a start at a time that is yet to come is put off until then", async (given) => {
+    const { stream, shardId } = await given.single();
+    const { sequenceNumber } = await given.put(stream, "key", bytesOf("before"));
+    const [before] = (await given.readAll(stream, shardId, { kind: "at", sequenceNumber })).records;
+    const at = millis((before?.arrivedAt ?? 0) + 60_000);
+    assert.deepEqual(await given.log.cursor(stream, shardId, { kind: "timestamp", at }), { kind: "throttled" });
+    await given.passTime(90_000);
+    await given.put(stream, "key", bytesOf("then"));
+    assert.deepEqual(texts((await given.readAll(stream, shardId, { kind: "timestamp", at })).records), ["then"]);
+  });
+
+  it("what the server says of its clock is the clock that it judges by", async (given) => {
+    const { stream, shardId } = await given.single();
+    await given.passTime(600_000);
+    await given.put(stream, "key", bytesOf("one"));
+    const { arrivedAt } = (await given.readAll(stream, shardId, horizon)).records[0] ?? { arrivedAt: 0 };
+    const described = await given.log.describe(stream);
+    assert.ok(described.kind === "found");
+    // The clock may be told in whole seconds.
+    assert.ok(described.serverNow >= arrivedAt - 1_000, `it says ${described.serverNow}, it has ${arrivedAt}`);
   });
 }

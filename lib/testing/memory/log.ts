@@ -115,6 +115,7 @@ function portOf(state: State): Log {
       const stream = current(state, name);
       const shard = stream?.shards.find((candidate) => candidate.shardId === shardId);
       if (stream === null || shard === undefined) return { kind: "absent" };
+      if (start.kind === "timestamp" && start.at > state.clock.now()) return { kind: "throttled" };
       return {
         kind: "cursor",
         cursor: writeCursor(state, { stream: name, shardId, from: startOf(stream, shard, start) }),
