@@ -45,7 +45,7 @@ export const problemsMax = 20;
 
 /**
  * Reads all that a restore of the checkpoint would read, and more: every byte, whichever task it is for (P3), and the frames that were on
- * their way (E3). One object is in memory at a time. What is wrong is a result; thrown is only that the services do not answer.
+ * their way (E3). One object is in memory at a time. What is wrong with it is a result; thrown is only that the services do not answer, or refuse.
  *
  * @example const { problems } = await verifyCheckpoint(store, head.incarnation, head.completed, { countRows, onProgress });
  */
@@ -199,7 +199,7 @@ class Check {
     await this.#attempt(async () => {
       const bytes = await load(this.#store, stored);
       this.#count(bytes.length);
-      await within(nameOf(stored), () => use(bytes));
+      await within(nameOf(stored), () => use(bytes)).catch(unreadable);
     });
   }
 
@@ -215,7 +215,7 @@ class Check {
       return await act();
     } catch (error) {
       const { kind, message } = asStreamError(error);
-      if (kind !== "corrupt" && kind !== "invalid" && kind !== "bug") throw error;
+      if (kind !== "corrupt" && kind !== "bug") throw error;
       if (this.#problems.includes(message)) return null;
       this.#problemCount++;
       if (this.#problems.length < problemsMax) this.#problems.push(message);
@@ -237,4 +237,10 @@ async function within<T>(where: string, use: () => T | Promise<T>): Promise<T> {
     const { kind, message } = asStreamError(cause);
     throw message.includes(where) ? cause : new StreamError(kind, `${where}: ${message}`, { cause });
   }
+}
+
+/** Of bytes whose hash was right: who cannot read them cannot go on from them. Elsewhere `invalid` is a service's refusal. */
+function unreadable(cause: unknown): never {
+  const { kind, message } = asStreamError(cause);
+  throw kind === "invalid" ? new StreamError("corrupt", message, { cause }) : cause;
 }

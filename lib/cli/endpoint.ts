@@ -19,12 +19,15 @@ function parsed(endpoint: string): URL | null {
 
 const patienceMillis = 5_000;
 
+const startIt = "start it, or unset AWS_ENDPOINT_URL";
+
 /**
  * Asks the endpoint for anything at all, so that its absence is told at once, not after the SDK's retries.
  *
+ * @param advice where nothing answers
  * @throws StreamError `invalid`: it is no URL; `transient`: nothing answers there
  */
-export async function checkAnswers(endpoint: string): Promise<void> {
+export async function checkAnswers(endpoint: string, advice = startIt): Promise<void> {
   if (parsed(endpoint) === null)
     throw new StreamError(
       "invalid",
@@ -35,11 +38,7 @@ export async function checkAnswers(endpoint: string): Promise<void> {
     await answer.body?.cancel();
   } catch (cause) {
     if (answersOtherwise(cause)) return;
-    throw new StreamError(
-      "transient",
-      `nothing answers at ${endpoint} (${reason(cause)}); start it, or unset AWS_ENDPOINT_URL`,
-      { cause },
-    );
+    throw new StreamError("transient", `nothing answers at ${endpoint} (${reason(cause)}); ${advice}`, { cause });
   }
 }
 

@@ -1,11 +1,12 @@
 import type { CheckpointStore } from "../checkpoint/store.js";
 import { awsWorld, bindingsOf, type Environment, readBindings } from "../compose.js";
+import { askFirst } from "../connectors/ask-first.js";
 import { awsError } from "../connectors/aws-errors.js";
 import { type AwsClients, awsClients } from "../connectors/clients.js";
 import { StreamError } from "../model/errors.js";
 import type { Bindings } from "../runtime/deployment.js";
 import type { TidemarkConfig } from "./config.js";
-import { isLocal } from "./endpoint.js";
+import { checkAnswers, isLocal } from "./endpoint.js";
 
 /** The environment that a command works on, and the way there. */
 export interface Target {
@@ -36,7 +37,14 @@ export function openTarget(place: Place, config: TidemarkConfig): Target {
     bindings: config.bindings ?? readBindings(process.env),
   };
   const clients = awsClients(local ? { credentials: keysOf(variables) } : {});
+  askFirst(clients, (origin) => checkOther(origin, place.endpoint));
   return { environment, bindings: bindingsOf(environment.bindings), clients, local, endpoint: place.endpoint };
+}
+
+/** The endpoint itself was asked when it was opened. */
+async function checkOther(origin: string, endpoint: string | null): Promise<void> {
+  if (endpoint !== null && origin === new URL(endpoint).origin) return;
+  await checkAnswers(origin, "check the network, AWS_REGION, and what AWS_ENDPOINT_URL and its kin name");
 }
 
 /** Given, so that on a local endpoint no profile is asked, which may want a log-in. */

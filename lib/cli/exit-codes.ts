@@ -11,5 +11,5 @@ export const exitCodes: Readonly<Record<ErrorKind, number>> = {
 };
 
 export const usageExitCode = 2;
-/** 128 + SIGINT: a second Ctrl-C did not wait for the checkpoint. */
+/** 128 + SIGINT: a Ctrl-C did not wait for what is under way. */
 export const interruptedExitCode = 130;

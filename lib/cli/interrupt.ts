@@ -26,6 +26,20 @@ export function interruptSignal(notice: string | null): AbortSignal {
   return interrupt.signal;
 }
 
+/** While it is waited: Ctrl-C and SIGTERM end the process, which says what stands. Returns what takes that back. */
+export function endWithNotice(notice: string): () => void {
+  const end = () => {
+    process.stderr.write(`\n${notice}\n`);
+    process.exit(interruptedExitCode);
+  };
+  process.once("SIGINT", end);
+  process.once("SIGTERM", end);
+  return () => {
+    process.off("SIGINT", end);
+    process.off("SIGTERM", end);
+  };
+}
+
 const settleMillis = 100;
 
 /**

@@ -90,6 +90,7 @@ async function bundleInto(
   place: BundlePlace,
 ): Promise<{ readonly path: string; readonly text: string }> {
   const esbuild = await import("esbuild");
+  const folder = join(place.root, ".tidemark", "build");
   const built = await esbuild
     .build({
       stdin: { contents: entry, resolveDir: dirname(place.path), sourcefile: "tidemark-entry.js", loader: "js" },
@@ -99,6 +100,8 @@ async function bundleInto(
       platform: "node",
       target: "node20",
       sourcemap: "inline",
+      // Where it is going to lie: places in what the user's code throws are then those of their files.
+      outfile: join(folder, "bundle.mjs"),
       write: false,
       logLevel: "silent",
       plugins: [ownLibrary],
@@ -111,7 +114,6 @@ async function bundleInto(
     // Its process serves further builds; a Ctrl-C on the terminal would reach it too.
     .finally(() => esbuild.stop());
   const text = built.outputFiles[0]?.text ?? "";
-  const folder = join(place.root, ".tidemark", "build");
   const name = basename(place.path, extname(place.path));
   const path = join(folder, `${name}-${sha256(text).slice(0, 16)}.mjs`);
   if (!existsSync(path)) await writeWhole(folder, path, text);

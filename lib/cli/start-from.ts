@@ -21,9 +21,13 @@ export async function findNamed({ store }: OpenedStore, head: Head, wanted: stri
   const ids = (await listCheckpoints(store, head)).map(({ id }) => String(id));
   throw new StreamError(
     "invalid",
-    `pipeline "${store.pipeline}" has no checkpoint or savepoint "${wanted}" that can be restored; checkpoints: ${listed(ids)}; ${savepointsOf(head)}`,
+    `pipeline "${store.pipeline}" has no checkpoint or savepoint "${wanted}" that can be restored${whyGone(wanted, head.nextCheckpointId)}; checkpoints: ${listed(ids)}; ${savepointsOf(head)}`,
   );
 }
+
+/** For messages, of an id that there was once. @param next the first that there never was */
+export const whyGone = (wanted: string, next: number): string =>
+  /^[1-9]\d{0,14}$/.test(wanted) && Number(wanted) < next ? " (it was not complete, or is kept no longer)" : "";
 
 /** For messages. */
 export const savepointsOf = (head: Head): string => `savepoints: ${listed(head.savepoints.map(({ name }) => name))}`;

@@ -4,7 +4,7 @@ import { wishStarted } from "../checkpoint/wishes.js";
 import { StreamError } from "../model/errors.js";
 import type { Head } from "../model/head.js";
 import { contextOf } from "./check.js";
-import { headOf, type OpenedStore, withStore } from "./checkpoints.js";
+import { headOf, type OpenedStore, onStore } from "./checkpoints.js";
 import { checkPossible } from "./replay/possible.js";
 import { modesOfStart } from "./start-again.js";
 import { findNamed } from "./start-from.js";
@@ -21,12 +21,7 @@ export function startCommand(): Command {
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
     .option("--from <checkpoint>", "the id of a checkpoint, or the name of a savepoint (default: the last checkpoint)")
     .option("--allow-dropped <operator>", "leave out the state of an operator; may be repeated", gather, []);
-  return askingOptions(command)
-    .addHelpText("after", notes)
-    .action(async (file: string, flags: Flags) => {
-      const done = await withStore(file, flags, (opened) => run(opened, flags));
-      process.stdout.write(flags.json ? `${JSON.stringify(done)}\n` : text(done));
-    });
+  return askingOptions(command).addHelpText("after", notes).action(onStore(run, text));
 }
 
 const gather = (text: string, before: readonly string[]): readonly string[] => [...before, text];
@@ -54,6 +49,8 @@ interface Started {
   readonly notes: readonly string[];
 }
 
+const nothingChanged = "nothing was changed";
+
 async function run(opened: OpenedStore, flags: Flags): Promise<Started> {
   const { store } = opened;
   const head = await headOf(opened);
@@ -72,7 +69,7 @@ async function run(opened: OpenedStore, flags: Flags): Promise<Started> {
     return found(false, head, ["it runs already"]);
   const notes = origin === null ? [] : await checkPossible(contextOf(opened), head, origin, flags.allowDropped);
   const sinks = await modesOfStart(opened, head, from);
-  if (flags.dryRun) return found(false, head, [...notes, "nothing was changed"]);
+  if (flags.dryRun) return found(false, head, [...notes, nothingChanged]);
   const id = drawId();
   if ((await wishStarted(store, { id, from, dropped: flags.allowDropped, sinks })) === null)
     throw new StreamError("invalid", `no code of pipeline "${store.pipeline}" was ever deployed or run; do that first`);
@@ -90,6 +87,9 @@ export async function awaitStart(
   return waitFor(opened, asked, async (head, desired) => {
     if (head !== null && (await readGenerationRecord(store, head)).requestId === id) return head;
     if (desired?.request?.id === id) return null;
+    // P4: it brought code that could not go on from there.
+    if (desired?.request === null && desired.rejection !== null)
+      throw new StreamError("invalid", desired.rejection.message);
     throw new StreamError(
       "fenced",
       `pipeline "${store.pipeline}" was started otherwise before this start was carried out`,
@@ -100,6 +100,8 @@ export async function awaitStart(
 function text({ pipeline, status, generation, checkpoint, changed, notes }: Started): string {
   const from = checkpoint === null ? "no checkpoint" : `checkpoint ${checkpoint}`;
   const lines = notes.map((note) => `  ${note}\n`).join("");
+  if (notes.includes(nothingChanged))
+    return `"${pipeline}" is ${status} (generation ${generation}), and would go on from ${from}\n${lines}`;
   if (!changed) return `"${pipeline}" is ${status} (generation ${generation}, ${from})\n${lines}`;
   return `"${pipeline}" is ${status}: generation ${generation} goes on from ${from}\n${lines}`;
 }

@@ -8,7 +8,7 @@ import { StreamError } from "../model/errors.js";
 import type { Desired, Head, Savepoint } from "../model/head.js";
 import { duration } from "./arguments.js";
 import type { OpenedStore, StoreFlags } from "./checkpoints.js";
-import { pause } from "./interrupt.js";
+import { endWithNotice, pause } from "./interrupt.js";
 
 /** Of commands that ask for something and wait until it is so. */
 export interface AskingFlags extends StoreFlags {
@@ -40,8 +40,11 @@ export const nameByTime = (what: "savepoint" | "stop"): string =>
 
 const lookMillis = 500;
 
+type Look<T> = (head: Head | null, desired: Desired | null) => Promise<T | null>;
+
 /**
- * Looks until what was asked for is so; meanwhile says on standard error how the pipeline stands.
+ * Looks until what was asked for is so; meanwhile says on standard error how the pipeline stands. A Ctrl-C ends the process, and not
+ * what was asked for.
  *
  * @param look null: not yet
  * @throws StreamError `transient`: it was not within the time-out; it is still asked for
@@ -49,9 +52,23 @@ const lookMillis = 500;
 export async function waitFor<T>(
   opened: OpenedStore,
   asked: { readonly what: string; readonly timeout: number },
-  look: (head: Head | null, desired: Desired | null) => Promise<T | null>,
+  look: Look<T>,
 ): Promise<T> {
-  const { store } = opened;
+  const waitNoMore = endWithNotice(
+    `tidemark: pipeline "${opened.store.pipeline}": ${asked.what} is waited for no more; it stays asked for`,
+  );
+  try {
+    return await lookUntil(opened, asked, look);
+  } finally {
+    waitNoMore();
+  }
+}
+
+async function lookUntil<T>(
+  { store }: OpenedStore,
+  asked: { readonly what: string; readonly timeout: number },
+  look: Look<T>,
+): Promise<T> {
   const end = performance.now() + asked.timeout;
   const say = sayOnce();
   const lookOnce = async () => {

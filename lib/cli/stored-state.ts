@@ -7,10 +7,10 @@ import { StreamError } from "../model/errors.js";
 import { checkpointId } from "../model/ids.js";
 import { checkName } from "../pipeline/checks.js";
 import type { SnapshotPart } from "../state/state-sweep.js";
-import { type StoreFlags, withTarget } from "./checkpoints.js";
+import { forkOption, forkOr, type StoreFlags, withTarget } from "./checkpoints.js";
 import { readConfig, type TidemarkConfig } from "./config.js";
 import { loadPipeline, projectRoot } from "./load-pipeline.js";
-import { listed } from "./start-from.js";
+import { listed, whyGone } from "./start-from.js";
 import { storeOptions } from "./status-waiting.js";
 
 export interface BucketFlags extends StoreFlags {
@@ -20,7 +20,7 @@ export interface BucketFlags extends StoreFlags {
 
 /** The options of {@link BucketFlags}. */
 export const bucketOptions = (command: Command): Command =>
-  storeOptions(command)
+  forkOption(storeOptions(command))
     .option("--bucket <name>", "the bucket of checkpoints; the first argument is then the name of the pipeline")
     .option("--incarnation <id>", "which one to read, where several have checkpoints");
 
@@ -47,7 +47,8 @@ export async function withBucket<T>(
 ): Promise<T> {
   const place = flags.bucket === undefined ? await placeOfFile(source) : placeOfName(source, flags.bucket);
   const config = { ...place.config, table: place.config.table ?? process.env.TIDEMARK_TABLE ?? noTable };
-  return withTarget({ ...place, config, ifNew: "refuse" }, flags, async ({ store, target }) => {
+  const pipeline = forkOr(place.pipeline, flags);
+  return withTarget({ ...place, pipeline, config, ifNew: "refuse" }, flags, async ({ store, target }) => {
     const incarnation = await incarnationIn(store, `s3://${target.environment.bucket}/${store.pipeline}/`, flags);
     return act({ store, incarnation, ...(await listMarked(store, incarnation)) });
   });
@@ -78,7 +79,10 @@ async function incarnationIn(store: CheckpointStore, where: string, { incarnatio
   });
   const [only] = found;
   if (only === undefined)
-    throw new StreamError("invalid", `pipeline "${store.pipeline}" has no complete checkpoint under ${where}`);
+    throw new StreamError(
+      "invalid",
+      `pipeline "${store.pipeline}" has no complete checkpoint under ${where}; where it has run, look whether name, bucket and AWS_ENDPOINT_URL are those of then`,
+    );
   if (incarnation === undefined && found.length === 1) return only;
   if (incarnation !== undefined && found.includes(incarnation)) return incarnation;
   const why = incarnation === undefined ? "has checkpoints of several incarnations" : `has no ${incarnation}`;
@@ -104,7 +108,7 @@ export async function findMarked(opened: OpenedBucket, wanted: string): Promise<
   const names = [...new Set(savepoints.map(({ name }) => name))];
   throw new StreamError(
     "invalid",
-    `pipeline "${store.pipeline}" has no complete checkpoint "${wanted}" in the bucket; checkpoints: ${listed(ids.map(String))}; savepoints: ${listed(names)}`,
+    `pipeline "${store.pipeline}" has no complete checkpoint "${wanted}" in the bucket${whyGone(wanted, ids[0] ?? 0)}; checkpoints: ${listed(ids.map(String))}; savepoints: ${listed(names)}`,
   );
 }
 

@@ -1,23 +1,21 @@
 import { Command } from "commander";
-import { findCheckpoint, listCheckpoints } from "../checkpoint/history.js";
 import { type Verified, verifyCheckpoint } from "../checkpoint/verify.js";
-import type { CheckpointRef } from "../model/checkpoints.js";
-import { StreamError } from "../model/errors.js";
-import type { Head } from "../model/head.js";
 import { decodeHeldRows } from "../runtime/held-bodies.js";
-import { headOf, type OpenedStore, type StoreFlags, withStore } from "./checkpoints.js";
+import { forkOption, headOf, type OpenedStore, type StoreFlags, withStore } from "./checkpoints.js";
 import { exitCodes } from "./exit-codes.js";
 import { progressLine } from "./progress-line.js";
+import { findNamed } from "./start-from.js";
 
 interface Flags extends StoreFlags {
   readonly json: boolean;
 }
 
 export function verifyCommand(): Command {
-  return new Command("verify")
+  const command = new Command("verify")
     .description("read every byte of a checkpoint, and say whether it is what was written")
     .argument("<pipeline.ts>", "the file that exports the pipeline as default")
-    .argument("<checkpoint>", 'the id of a checkpoint, as "tidemark checkpoints" lists them, or latest')
+    .argument("<checkpoint>", "the id of a checkpoint, the name of a savepoint, or latest");
+  return forkOption(command)
     .option("--data <folder>", "where the embedded cloud keeps its data (default: .tidemark/cloud of the project)")
     .option("--aws", "look into the account that the SDK finds", false)
     .option("--json", "print one JSON object", false)
@@ -40,7 +38,7 @@ with its sink, and was not read), problems (the first 20), problemCount.`;
 async function verify(opened: OpenedStore, wanted: string): Promise<Verified> {
   const { store } = opened;
   const head = await headOf(opened);
-  const ref = await chooseCheckpoint(opened, head, wanted);
+  const ref = await findNamed(opened, head, wanted);
   const progress = progressLine();
   try {
     const countRows = (bytes: Uint8Array) => decodeHeldRows(bytes).length;
@@ -51,28 +49,6 @@ async function verify(opened: OpenedStore, wanted: string): Promise<Verified> {
     progress.end();
   }
 }
-
-async function chooseCheckpoint({ store }: OpenedStore, head: Head, wanted: string): Promise<CheckpointRef> {
-  const { pipeline } = store;
-  if (head.completed === null)
-    throw new StreamError(
-      "invalid",
-      `pipeline "${pipeline}" has no complete checkpoint yet: there is nothing to verify`,
-    );
-  if (wanted === "latest") return head.completed;
-  const found = /^\d{1,15}$/.test(wanted) ? await findCheckpoint(store, head, Number(wanted)) : null;
-  if (found !== null) return found;
-  const ids = (await listCheckpoints(store, head)).map(({ id }) => id);
-  throw new StreamError(
-    "invalid",
-    `pipeline "${pipeline}" has no checkpoint "${wanted}" that can be restored; it has ${shortened(ids)}; "latest" is ${head.completed.checkpointId}`,
-  );
-}
-
-const idsShownMax = 20;
-
-const shortened = (ids: readonly number[]): string =>
-  ids.length <= idsShownMax ? ids.join(", ") : `${ids.slice(0, idsShownMax).join(", ")} … ${ids.at(-1)}`;
 
 export function verifiedText(verified: Verified): string {
   const { checkpoint, problems, problemCount } = verified;

@@ -102,6 +102,8 @@ function adviceFor(failure: Failure, target: AwsTarget): { readonly lasting: boo
       "its KMS key may not be used, is disabled, or is gone; give the role kms:Decrypt, to write kms:GenerateDataKey too, on that key, and see that it is enabled",
     );
   if (denied.has(name) || status === 403) return lasting(`access denied; the role needs ${target.actions}`);
+  if (pageAnswered.test(message) && status < 500)
+    return lasting("what answers there is no such service, but a web page; check AWS_ENDPOINT_URL");
   if (elsewhere.has(name) || status === 301) return lasting("it is in another region; set AWS_REGION to that");
   if (absent.has(name)) return lasting(`it does not exist in this account and region; ${target.whenAbsent}`);
   if (unreachable.has(code)) return passing(`nothing answers at ${failure.endpoint}; check AWS_ENDPOINT_URL`);
@@ -112,7 +114,13 @@ function adviceFor(failure: Failure, target: AwsTarget): { readonly lasting: boo
   return passes ? passing(status === 0 ? "no answer" : `status ${status}`) : lasting("the service refused the request");
 }
 
-const said = ({ name, message }: Failure): string => ` (${[name, message].filter((part) => part !== "").join(": ")})`;
+/** The SDK's JSON parser has met HTML. */
+const pageAnswered = /^Unexpected token '?</;
+/** For programmers, who have the error's object. */
+const hiddenField = /\n +Deserialization error: .*$/s;
+
+const said = ({ name, message }: Failure): string =>
+  ` (${[name, message.replace(hiddenField, "")].filter((part) => part !== "").join(": ")})`;
 
 /** Whether the service (or the lack of one) says that this attempt did nothing. */
 function refused({ name, status, code }: Failure): boolean {

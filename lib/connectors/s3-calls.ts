@@ -47,6 +47,11 @@ export async function* listObjects(
     const page: ListObjectsV2CommandOutput = await client
       .send(new ListObjectsV2Command({ Bucket, Prefix, ...more }))
       .catch(failed(Bucket, "read", `list of "${Prefix}"`));
+    if (page.KeyCount === undefined && page.IsTruncated === undefined)
+      throw new StreamError(
+        "invalid",
+        `S3 bucket "${Bucket}": list of "${Prefix}": what answers there is no S3; check AWS_ENDPOINT_URL`,
+      );
     for (const { Key = "", Size = 0 } of page.Contents ?? []) yield { key: Key, size: Size };
     ContinuationToken = page.NextContinuationToken;
   } while (ContinuationToken !== undefined);

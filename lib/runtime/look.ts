@@ -3,6 +3,7 @@ import { cachedManifest } from "../checkpoint/facts.js";
 import { putProgress, readHead } from "../checkpoint/store.js";
 import { readProgressOf } from "../checkpoint/task-facts.js";
 import type { Manifest } from "../model/checkpoints.js";
+import { asStreamError } from "../model/errors.js";
 import type { Head, Progress } from "../model/head.js";
 import { coordinatorTask } from "../model/ids.js";
 import type { Identity } from "./cut.js";
@@ -22,7 +23,7 @@ export type Seen =
 /** Says how far the task is, lets the coordinator act, and reads the head with what it completed. */
 export async function lookAround(parts: SessionParts, me: Identity, progress: Progress): Promise<Seen> {
   const { store, coordinator } = parts;
-  await putProgress(store, me.incarnation, progress).catch(() => undefined);
+  await putProgress(store, me.incarnation, progress).catch(passing);
   const [head, framesBehind] = await Promise.all([
     me.task === coordinatorTask ? coordinateInSession(coordinator, progress) : readHead(store),
     pressureOf(parts, me),
@@ -40,4 +41,9 @@ async function pressureOf({ store, place, channels }: SessionParts, me: Identity
   if (consumers.size === 0) return 0;
   const progress = await readProgressOf(store, me.incarnation, me.generation, [...consumers]);
   return channels.framesBehind((task) => progress.get(task)?.taken ?? {});
+}
+
+/** Progress is news, and the next look has it: but not where it can never be written, such as without a permission. */
+function passing(error: unknown): void {
+  if (asStreamError(error).kind === "invalid") throw error;
 }

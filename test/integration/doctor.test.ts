@@ -1,14 +1,13 @@
 // What `tidemark doctor` finds: real commands against a cloud, and against a gate before it that refuses actions as IAM does.
-import { ListTablesCommand, ScanCommand } from "@aws-sdk/client-dynamodb";
-import { ListStreamsCommand } from "@aws-sdk/client-kinesis";
-import { ListBucketsCommand, PutBucketLifecycleConfigurationCommand } from "@aws-sdk/client-s3";
+import { PutBucketLifecycleConfigurationCommand } from "@aws-sdk/client-s3";
 import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
-import { feed, makeTable, objects, someWords } from "../fixtures/cli/cloud.js";
+import { feed, makeTable, someWords } from "../fixtures/cli/cloud.js";
 import { type Ended, run } from "../fixtures/cli/command.js";
+import { everythingIn } from "../fixtures/cli/everything.js";
 import { type Gate, type GateRules, openGate } from "../fixtures/cli/gate.js";
 import { countPipeline, filesUnder } from "../fixtures/cli/project.js";
 import { testStage } from "../fixtures/cli/stage.js";
-import { dynamoAt, kinesisAt, s3At } from "./cloud-clients.js";
+import { s3At } from "./cloud-clients.js";
 
 // Processes start slowly on a busy machine.
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
@@ -58,21 +57,6 @@ function finding({ checks }: Said, name: string) {
   return found[0];
 }
 
-/** All that is in the cloud. */
-async function everything() {
-  const { endpoint } = stage.cloud;
-  const [dynamo, kinesis, s3] = [dynamoAt(endpoint, "HTTP/1.1"), kinesisAt(endpoint, "HTTP/2"), s3At(endpoint)];
-  const { TableNames = [] } = await dynamo.send(new ListTablesCommand({}));
-  const items = await Promise.all(
-    TableNames.map(async (TableName) => (await dynamo.send(new ScanCommand({ TableName }))).Items),
-  );
-  const { StreamNames } = await kinesis.send(new ListStreamsCommand({}));
-  const { Buckets = [] } = await s3.send(new ListBucketsCommand({}));
-  const kept = await Promise.all(Buckets.map(({ Name = "" }) => objects(endpoint, Name, "")));
-  for (const client of [dynamo, kinesis, s3]) client.destroy();
-  return { tables: TableNames, items, streams: StreamNames, buckets: Buckets.map(({ Name }) => Name), kept };
-}
-
 describe("doctor", () => {
   it("finds nothing wrong where nothing was made yet, and makes nothing", async () => {
     stage.project.write("fresh.ts", countPipeline({ name: "fresh" }));
@@ -81,7 +65,13 @@ describe("doctor", () => {
     for (const name of ["table", "bucket", 'source "words"', 'sink "totals"'])
       expect(finding(found, name)).toMatchObject({ level: "ok", found: 'is not there yet: "tidemark dev" makes it' });
     expect(finding(found, "version of tidemark")?.found).toContain("never run");
-    expect(await everything()).toEqual({ tables: [], items: [], streams: [], buckets: [], kept: [] });
+    expect(await everythingIn(stage.cloud.endpoint)).toEqual({
+      tables: [],
+      items: [],
+      streams: [],
+      buckets: [],
+      kept: [],
+    });
   });
 
   it("starts an embedded cloud of its own where there is none, and leaves no data", async () => {
@@ -142,7 +132,7 @@ describe("doctor of a pipeline that has run", () => {
   });
 
   it("finds all well, and leaves nothing behind", async () => {
-    const before = await everything();
+    const before = await everythingIn(stage.cloud.endpoint);
     const found = await through({}, "ran.ts");
     expect(found).toMatchObject({ code: 0, problems: 0, warnings: 0 });
     expect(finding(found, "rights on the table")?.found).toMatch(/PutItem, .*GetItem, .*UpdateItem, .*Query/);
@@ -152,7 +142,7 @@ describe("doctor of a pipeline that has run", () => {
     expect(found.gate.asked).toEqual(
       expect.arrayContaining(["dynamodb:PutItem", "s3:PutObject", "kinesis:GetRecords"]),
     );
-    expect(await everything()).toEqual(before);
+    expect(await everythingIn(stage.cloud.endpoint)).toEqual(before);
   });
 
   it.each([
@@ -167,11 +157,11 @@ describe("doctor of a pipeline that has run", () => {
     ["kinesis:GetShardIterator", 'source "words", stream'],
     ["kinesis:GetRecords", 'source "words", stream'],
   ])("says that %s is not allowed", async (action, check) => {
-    const before = await everything();
+    const before = await everythingIn(stage.cloud.endpoint);
     const found = await through({ denied: [action] }, "ran.ts");
     expect(found.code).toBe(1);
     expect(finding(found, check)).toMatchObject({ level: "problem", remedy: expect.stringContaining(action) });
-    expect(await everything()).toEqual(before);
+    expect(await everythingIn(stage.cloud.endpoint)).toEqual(before);
   });
 
   it("names all that is not allowed at a time", async () => {
@@ -180,21 +170,21 @@ describe("doctor of a pipeline that has run", () => {
   });
 
   it("writes nothing that it could not remove", async () => {
-    const before = await everything();
+    const before = await everythingIn(stage.cloud.endpoint);
     const found = await through({ denied: ["dynamodb:DeleteItem", "s3:DeleteObject"] }, "ran.ts");
     expect(found).toMatchObject({ code: 1, problems: 2 });
     for (const store of ["table", "bucket"])
       expect(finding(found, `rights on the ${store}`)?.found).toMatch(/Delete\w+; .*was not tried/);
     for (const action of ["dynamodb:PutItem", "s3:PutObject"]) expect(found.gate.asked).not.toContain(action);
-    expect(await everything()).toEqual(before);
+    expect(await everythingIn(stage.cloud.endpoint)).toEqual(before);
   });
 
   it("R1 tells of a service on which conditional puts write over what they had to leave", async () => {
-    const before = await everything();
+    const before = await everythingIn(stage.cloud.endpoint);
     const found = await through({ dropsConditions: true });
     expect(found.code).toBe(1);
     expect(finding(found, "rights on the table")?.found).toContain("not safe on this service");
-    expect(await everything()).toEqual(before);
+    expect(await everythingIn(stage.cloud.endpoint)).toEqual(before);
   });
 
   it.each([

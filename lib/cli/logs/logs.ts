@@ -1,6 +1,6 @@
 import { awsClients } from "../../connectors/clients.js";
 import { type LogEvent, type LogGroups, openLogGroups } from "../../connectors/cloudwatch-logs.js";
-import { type DeployedFunction, describeFunction } from "../../connectors/deployed-functions.js";
+import { type DeployedFunction, describeFunction, taskFunctionOf } from "../../connectors/deployed-functions.js";
 import { StreamError } from "../../model/errors.js";
 import { millis } from "../../model/ids.js";
 import { readConfig } from "../config.js";
@@ -56,17 +56,12 @@ interface Group {
   readonly of: LogLine["function"];
 }
 
-/** The functions know each other's names. A function wrote into the group of its own name before it had another. */
+/** A function wrote into the group of its own name before it had another. */
 async function groupsOf(supervisorName: string): Promise<readonly Group[]> {
   const { lambda, destroy } = awsClients();
   try {
     const supervisor = await describeFunction(lambda, supervisorName);
-    const taskName = supervisor.variables.TIDEMARK_TASK_FUNCTION;
-    if (taskName === undefined)
-      throw new StreamError(
-        "invalid",
-        `Lambda function "${supervisorName}" is no supervisor of tidemark: it has no TIDEMARK_TASK_FUNCTION; set TIDEMARK_SUPERVISOR_FUNCTION to the stack's output`,
-      );
+    const taskName = taskFunctionOf(supervisor);
     return [...groupsIn(await describeFunction(lambda, taskName), "task"), ...groupsIn(supervisor, "supervisor")];
   } finally {
     destroy();

@@ -12,14 +12,21 @@ import type { Head } from "../../model/head.js";
  * @returns what is so, and need not be what somebody wants
  * @throws StreamError `invalid`: with each reason, and where the records are past their retention with the oldest checkpoint that can be
  */
-export async function checkPossible(
+export const checkPossible = (
   context: OpeningContext,
   head: Head,
   origin: CheckpointRef,
   dropped: readonly string[],
+): Promise<readonly string[]> =>
+  checkPossibleBy((of) => checkRestore(context, head, of, dropped), context.store, head, origin);
+
+/** As {@link checkPossible}, by whoever can tell. */
+export async function checkPossibleBy(
+  check: (of: CheckpointRef) => Promise<RestoreCheck>,
+  store: CheckpointStore,
+  head: Head,
+  origin: CheckpointRef,
 ): Promise<readonly string[]> {
-  const { store } = context;
-  const check = (of: CheckpointRef) => checkRestore(context, head, of, dropped);
   const { problems, notes } = await check(origin);
   if (problems.length === 0) return notes;
   const all = await listCheckpoints(store, head);
