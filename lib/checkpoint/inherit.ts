@@ -34,7 +34,7 @@ export interface Inheritance {
   readonly snapshots: readonly InheritedSnapshot[];
   /** All closed, none empty, ascending by generation: frames of a generation are taken only when those before are (E2). */
   readonly ranges: readonly Range[];
-  /** Whose committables the heir takes, as far as they are of its sinks. */
+  /** Whose committables, and rows counted in a dry run, the heir takes, as far as they are of its sinks. */
   readonly lists: readonly Ack[];
   /** Whose counts of records the heir goes on from. */
   readonly figures: readonly Ack[];

@@ -8,7 +8,7 @@ import { continued, deltasMax, noState } from "../state/compaction.js";
 import { filesOf } from "../state/known-state.js";
 import type { SnapshotKind } from "../state/snapshot-format.js";
 import { type ReadRange, restoreInto } from "../state/snapshot-reader.js";
-import { encodeSnapshot, finishSnapshot } from "../state/snapshot-writer.js";
+import { encodeSnapshot, type FinishedSnapshot, finishSnapshot } from "../state/snapshot-writer.js";
 import { createStateTable, type StateTable } from "../state/table.js";
 import { storeBody } from "./bodies.js";
 import * as names from "./names.js";
@@ -73,7 +73,7 @@ export async function withChangedKey(
     throw new StreamError("invalid", `pipeline "${store.pipeline}" has no operator "${operator}" with state`);
   const others = filesOf(snapshot).flatMap(({ slices }) => slices.map((slice) => slice.operator));
   const known = tables.map((one) => one.operator);
-  checkVersion(table, snapshot);
+  for (const one of tables) checkVersion(one, snapshot);
   const only = isFull ? ack.keyGroups : ([keyGroup, keyGroup] as const);
   await restoreInto(tables, snapshot, only, at.read, isFull ? [] : others.filter((name) => !known.includes(name)));
   at.change(table);
@@ -98,11 +98,21 @@ export async function withSnapshot(
   store: CheckpointStore,
   ack: Ack,
   { kind, tables }: { readonly kind: SnapshotKind; readonly tables: readonly StateTable[] },
-  { head, checkpointId }: WritingPlace,
+  at: WritingPlace,
 ): Promise<Ack> {
   if (kind === "base" && tables.every(({ keys }) => keys === 0)) return { ...ack, snapshot: noState };
+  return withFile(store, ack, { kind, file: await finishSnapshot(encodeSnapshot(tables, { kind })) }, at);
+}
+
+/** The ack with a snapshot file: as its base, or as one more delta. */
+export async function withFile(
+  store: CheckpointStore,
+  ack: Ack,
+  { kind, file: finished }: { readonly kind: SnapshotKind; readonly file: FinishedSnapshot },
+  { head, checkpointId }: WritingPlace,
+): Promise<Ack> {
   const session = sessionId(Buffer.from(store.clock.random(16)).toString("hex"));
-  const { bytes, ...index } = await finishSnapshot(encodeSnapshot(tables, { kind }));
+  const { bytes, ...index } = finished;
   const { incarnation, generation } = head;
   const place = { pipeline: store.pipeline, incarnation, generation, checkpointId, task: ack.task };
   const key = names.taskObjectKey(place, `state-${kind}`, session);

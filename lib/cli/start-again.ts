@@ -6,6 +6,7 @@ import { StreamError } from "../model/errors.js";
 import type { Head } from "../model/head.js";
 import { modeOf, type SinkModes, whyNot } from "../pipeline/sink-modes.js";
 import type { OpenedStore } from "./checkpoints.js";
+import { isWriting } from "./replay/back-to-normal.js";
 
 /** Whether nothing lies behind: it is the last checkpoint, or one with other state that was written from it. */
 async function isSamePlace(store: CheckpointStore, head: Head, from: CheckpointRef): Promise<boolean> {
@@ -20,25 +21,38 @@ async function isSamePlace(store: CheckpointStore, head: Head, from: CheckpointR
 const placeOf = (manifest: Manifest): string => JSON.stringify([manifest.shards, closedRanges(manifest)]);
 
 /**
- * W2: what a start does with output, where it goes back: tables are overwritten. Nothing is said of the last checkpoint.
+ * W2: what a start does with output, where it goes back: tables are overwritten. Nothing is said of the last checkpoint of a pipeline that
+ * rests; of one that runs, another may be complete before the start is carried out.
  *
  * @throws StreamError `invalid`: a sink cannot overwrite, so that somebody must say what becomes of its output
  */
 export async function modesOfStart(
-  { store, plan }: Pick<OpenedStore, "store" | "plan">,
+  opened: Pick<OpenedStore, "store" | "plan" | "isAlone">,
   head: Head,
   from: CheckpointRef | null,
 ): Promise<SinkModes> {
-  if (from === null || (await isSamePlace(store, head, from))) return {};
+  if (from === null) return {};
+  const { store, plan } = opened;
+  const isLast = await isSamePlace(store, head, from);
+  if (isLast && !isWriting(opened, head)) return {};
   const { sinks: modes } = await readGenerationRecord(store, head);
-  const written = [...plan.sinks].filter(([name]) => ["normal", "overwrite"].includes(modeOf(modes, name).kind));
-  const refusing = written.flatMap(([name, sink]) => {
+  // Redirected output has readers, too: it is written again where it was.
+  const shown = [...plan.sinks].filter(([name]) => modeOf(modes, name).kind !== "dry-run");
+  const refusing = shown.flatMap(([name, sink]) => {
     const why = whyNot(sink, "overwrite");
     return why === null ? [] : [`  ${name} (${sink.kind}): ${why}`];
   });
-  if (refusing.length === 0) return Object.fromEntries(written.map(([name]) => [name, { kind: "overwrite" }]));
+  const written = shown.filter(([name]) => modeOf(modes, name).kind !== "redirect");
+  if (refusing.length === 0)
+    return isLast ? {} : Object.fromEntries(written.map(([name]) => [name, { kind: "overwrite" }]));
+  const why = isLast
+    ? "is its last one for now, but what runs goes on until the start is carried out"
+    : "is not its last one";
+  const advice = isLast
+    ? "stop it first, or leave out --from to go on from the last one"
+    : `say what becomes of it with "tidemark replay", --from-checkpoint ${from.checkpointId} and --sinks (W2)`;
   throw new StreamError(
     "invalid",
-    `checkpoint ${from.checkpointId} of pipeline "${store.pipeline}" is not its last one, so that output behind it is written again, and not every sink can take its place:\n${refusing.join("\n")}\nsay what becomes of it with "tidemark replay", --from-checkpoint ${from.checkpointId} and --sinks (W2). Nothing was changed`,
+    `checkpoint ${from.checkpointId} of pipeline "${store.pipeline}" ${why}, so that output behind it is written again, and not every sink can take its place:\n${refusing.join("\n")}\n${advice}. Nothing was changed`,
   );
 }

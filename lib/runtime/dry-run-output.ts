@@ -1,5 +1,7 @@
+import type { Key } from "../model/keys.js";
 import { deletedKey } from "../pipeline/deletion.js";
-import type { Sink } from "../pipeline/sink.js";
+import type { EagerSink, Sink } from "../pipeline/sink.js";
+import { checkSameKey } from "./eager-output.js";
 import type { OpenedWriter, Outputs, RowTaker } from "./outputs.js";
 
 /** W2: rows of a sink in a dry run are looked at as if they were to be written, counted, and forgotten. */
@@ -8,13 +10,13 @@ export class DryRunOutput implements RowTaker {
   rows = 0;
   readonly waiting = 0;
   readonly waitingMax = Number.POSITIVE_INFINITY;
-  readonly #look: (row: unknown) => void;
+  readonly #look: Look;
   /** Those that were counted before this session. */
   readonly #before: number;
   #marked = 0;
 
-  constructor(sink: Sink<never>, opened: OpenedWriter, before: number) {
-    this.#look = lookFor(sink, opened);
+  constructor(name: string, sink: Sink<never>, opened: OpenedWriter, before: number) {
+    this.#look = lookFor(name, sink, opened);
     this.#before = before;
   }
 
@@ -23,8 +25,8 @@ export class DryRunOutput implements RowTaker {
     return this.#before + this.rows;
   }
 
-  add(row: unknown): void {
-    this.#look(row);
+  add(row: unknown, operatorKey?: Key): void {
+    this.#look(row, operatorKey);
     this.rows++;
   }
 
@@ -37,8 +39,10 @@ export class DryRunOutput implements RowTaker {
   }
 }
 
+type Look = (row: unknown, operatorKey: Key | undefined) => void;
+
 /** What would refuse the row refuses it here. */
-function lookFor(sink: Sink<never>, opened: OpenedWriter): (row: unknown) => void {
+function lookFor(name: string, sink: Sink<never>, opened: OpenedWriter): Look {
   const keyOf = "keyOf" in sink ? (sink.keyOf as (row: unknown) => string) : () => "";
   switch (opened.delivery) {
     case "held":
@@ -48,7 +52,7 @@ function lookFor(sink: Sink<never>, opened: OpenedWriter): (row: unknown) => voi
         opened.writer.validate(deletedKey(row) ?? row);
       };
     case "eager":
-      return keyOf;
+      return (row, operatorKey) => checkSameKey(name, sink as EagerSink<never>, row, operatorKey);
     case "log":
       return (row) => opened.writer.validate(row);
     case "two-phase": {

@@ -27,11 +27,9 @@ export class EagerOutput {
     this.#epoch = first.epoch;
   }
 
-  /** W3: the row's key is the operator's, else a key written before a crash and not after it would stay. */
   add(row: unknown, operatorKey?: Key): void {
     if (typeof row === "object" && !ArrayBuffer.isView(row)) Object.freeze(row);
-    const key = this.sink.keyOf(row as never);
-    if (operatorKey === undefined || this.sink.keyFor(operatorKey) !== key) throw otherKey(this.name);
+    const key = checkSameKey(this.name, this.sink, row, operatorKey);
     const { row: kept, change, seq } = heldRow(key, row, this.nextSeq());
     this.#pending.set(key, { key, row: kept, change, version: this.first.versionOf(this.#epoch, seq) });
     this.rows++;
@@ -63,6 +61,18 @@ export class EagerOutput {
     this.#epoch = next;
     return this.flush();
   }
+}
+
+/** W3: the row's key is the operator's, else a key written before a crash and not after it would stay. Returns it. */
+export function checkSameKey(
+  name: string,
+  sink: Pick<EagerSink<never>, "keyOf" | "keyFor">,
+  row: unknown,
+  operatorKey: Key | undefined,
+): string {
+  const key = sink.keyOf(row as never);
+  if (operatorKey === undefined || sink.keyFor(operatorKey) !== key) throw otherKey(name);
+  return key;
 }
 
 function otherKey(name: string): StreamError {

@@ -52,7 +52,7 @@ export function openOutputs(plan: Plan, writers: ReadonlyMap<string, OpenedWrite
     // Another stage has it.
     if (opened === undefined) continue;
     if (modeOf(first.modes, name).kind === "dry-run")
-      outputs.set(name, new DryRunOutput(sink, opened, first.dryRows[name] ?? 0));
+      outputs.set(name, new DryRunOutput(name, sink, opened, first.dryRows[name] ?? 0));
     else if (sink.delivery === "held") outputs.set(name, new HeldOutput(sink, nextSeq));
     else if (sink.delivery === "eager" && opened.delivery === "eager")
       outputs.set(name, new EagerOutput(name, sink, opened.writer, nextSeq, first));

@@ -115,7 +115,7 @@ async function fromOrigin(
     sent: {},
     recordsIn: sum((ack) => ack.figures.recordsIn),
     recordsOut: sum((ack) => ack.figures.recordsOut),
-    dryRows: dryRowsIn(figures),
+    dryRows: Object.fromEntries(Object.entries(dryRowsIn(lists)).filter(([sink]) => heir.sinks.includes(sink))),
     fromHandover: false,
   };
 }

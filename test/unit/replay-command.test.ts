@@ -1,13 +1,15 @@
 // What `tidemark replay` decides before it asks for anything.
 import { dynamoTable, fileSink, pipeline } from "tidemark";
 import { describe, expect, it } from "vitest";
-import { findCheckpoint, listCheckpoints } from "../../lib/checkpoint/history.js";
+import { findCheckpoint, listCheckpoints, readRestorable } from "../../lib/checkpoint/history.js";
 import { readDesired, readGenerationRecord, readManifest, writeManifest } from "../../lib/checkpoint/store.js";
 import { wishStarted } from "../../lib/checkpoint/wishes.js";
+import { explain } from "../../lib/cli/explain-report.js";
+import { priceOf } from "../../lib/cli/prices.js";
 import { askedModes, choicesText } from "../../lib/cli/replay/asked-modes.js";
 import { checkNormal } from "../../lib/cli/replay/back-to-normal.js";
 import { codeOfDeployment } from "../../lib/cli/replay/deployed-code.js";
-import { highestRate } from "../../lib/cli/replay/estimate.js";
+import { estimateLines, highestRate, requestsFor } from "../../lib/cli/replay/estimate.js";
 import { checkPossible } from "../../lib/cli/replay/possible.js";
 import { modesOfStart } from "../../lib/cli/start-again.js";
 import type { CheckpointRef } from "../../lib/model/checkpoints.js";
@@ -75,13 +77,65 @@ describe("--sinks", () => {
 
 describe("before a replay begins", () => {
   it("the rate is the highest between two checkpoints; without two there is none", () => {
-    const at = (seconds: number, records: number) => ({
-      triggeredAt: new Date(seconds * 1_000).toISOString(),
-      records,
-    });
+    const at = (seconds: number, records: number) => ({ at: seconds * 1_000, records });
     expect(highestRate([at(30, 900), at(10, 100), at(20, 600)])).toBe(0.05);
     expect(highestRate([at(10, 100)])).toBeNull();
     expect(highestRate([at(10, 100), at(20, 100)])).toBeNull();
+  });
+
+  it("what it sends is at most what so many records took before; less where sinks run dry", async () => {
+    const world = running();
+    await world.wish(desired());
+    const first = await world.sell(3);
+    for (let n = 0; n < 4; n += 1) await world.sell(30);
+    const before = (await world.head()) as Head;
+    const restorable = () => readRestorable((ref) => readManifest(world.store, before.incarnation, ref), before);
+    const all = await restorable();
+    const said = requestsFor(120, all, { isDry: false });
+    expect(requestsFor(120, all.slice(0, 1), { isDry: false })).toBeNull();
+    expect(requestsFor(60, all, { isDry: false })?.dollars).toBeCloseTo((said?.dollars ?? 0) / 2);
+    const dry = requestsFor(120, all, { isDry: true });
+    expect(dry?.requests).toBeLessThan(said?.requests ?? 0);
+    expect(dry?.requests).toBeGreaterThan(0);
+
+    await wishStarted(world.store, { id: "again", from: first, dropped: [], sinks: { shops: { kind: "overwrite" } } });
+    await world.deployment.world.functions.callSupervisor({ pipeline: "p", report: null });
+    const isDone = ({ generation, completed }: Head) => generation === 2 && completed?.generation === 2;
+    const head = (await world.until(isDone, minutes(5))) as Head;
+    const replayed = await readManifest(world.store, head.incarnation, head.completed as CheckpointRef);
+    expect(replayed.tasks[0]?.figures.recordsIn).toBe(123);
+    // Of a session that has had one checkpoint: what its ack counted is all that it sent.
+    const requests = explain(head.completed as CheckpointRef, replayed, null).tasks[0]?.requests ?? {};
+    const sent = Object.values(requests).reduce((sum: number, count: number) => sum + count, 0);
+    expect(sent).toBeGreaterThan(0);
+    expect(sent).toBeLessThanOrEqual(said?.requests ?? 0);
+    expect(priceOf(requests).dollars).toBeLessThanOrEqual(said?.dollars ?? 0);
+  });
+
+  it("its price is that of the one list, and says what is not in it", () => {
+    const figures = {
+      records: 1_000,
+      keptMillis: 3_600_000,
+      durationMillis: 60_000,
+      requests: 10,
+      dollars: 1.5,
+      unpriced: ["streams.put"],
+    };
+    const lines = estimateLines({ ...figures, isLocal: false }).join("\n");
+    expect(lines).toMatch(/about 1,000 that.*\nkept .*another 1.0 h\ntakes .*1 min.*\nrequests .*about 10: /);
+    expect(lines).toMatch(/costs +at most about \$1\.50 \(those requests, without streams\.put, and functions of 1 GB/);
+    expect(estimateLines({ ...figures, isLocal: true }).at(-1)).toMatch(
+      /nothing on this machine; on AWS at most about/,
+    );
+    const unknown = {
+      ...figures,
+      requests: null,
+      dollars: null,
+      durationMillis: null,
+      keptMillis: null,
+      isLocal: false,
+    };
+    expect(estimateLines(unknown).join("\n")).toMatch(/do not say how long\n.*nobody can tell.*\n.*nobody can tell/);
   });
 
   it("P1 records past their retention are refused, and the oldest checkpoint that can be is named", async () => {
@@ -153,7 +207,10 @@ describe("before a replay begins", () => {
     const newer = await world.sell(3);
     const { plan } = counting(1, true);
     const normal = (from: CheckpointRef, head: Head) =>
-      checkNormal(world.store, head, plan, { from, modes: askedModes(plan, ["normal"]).modes });
+      checkNormal({ store: world.store, plan, isAlone: true }, head, {
+        from,
+        modes: askedModes(plan, ["normal"]).modes,
+      });
     const before = (await world.head()) as Head;
     await expect(normal(older, before)).rejects.toThrow(/normal output of "lines" was shown after checkpoint \d+/);
     const dry = { shops: { kind: "dry-run" }, lines: { kind: "dry-run" } } as const;
@@ -187,7 +244,7 @@ describe("before a replay begins", () => {
     const older = await tables.sell(3);
     const newer = await tables.sell(3);
     const head = (await tables.head()) as Head;
-    const of = { store: tables.store, plan: counting().plan };
+    const of = { store: tables.store, plan: counting().plan, isAlone: true };
     expect(await modesOfStart(of, head, older)).toEqual({ shops: { kind: "overwrite" } });
     expect(await modesOfStart(of, head, newer)).toEqual({});
     expect(await modesOfStart(of, head, null)).toEqual({});

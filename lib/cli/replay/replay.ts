@@ -11,8 +11,10 @@ import { findNamed } from "../start-from.js";
 import { type AskingFlags, callSupervisor, drawId } from "../status-waiting.js";
 import { askedModes } from "./asked-modes.js";
 import { checkNormal } from "./back-to-normal.js";
+import { checkByDeployed, checkGranted, deployedCode, lookByDeployed } from "./deployed-check.js";
 import { codeOfDeployment } from "./deployed-code.js";
 import { type Estimate, estimate } from "./estimate.js";
+import { checkRows } from "./other-rows.js";
 import { haveTargets } from "./other-targets.js";
 import { checkPossible } from "./possible.js";
 
@@ -56,11 +58,18 @@ export async function planReplay(asOpened: OpenedStore, flags: ReplayFlags): Pro
   const { modes, unsaid } = askedModes(plan, flags.sinks);
   if (unsaid.length > 0)
     throw new StreamError("invalid", `--sinks says nothing of ${unsaid.map((sink) => `"${sink}"`).join(", ")}`);
-  await checkNormal(store, head, plan, { from, modes });
+  await checkNormal(opened, head, { from, modes });
   const code = flags.deployment === undefined ? undefined : await codeOfDeployment(store, head, flags.deployment);
-  const notes = await checkPossible(contextOf(opened), head, from, flags.allowDropped);
+  const deployed = await deployedCode(opened, code);
+  if (deployed !== null) checkGranted(opened, plan, modes, deployed);
+  const notes =
+    deployed === null
+      ? await checkPossible(contextOf(opened), head, from, flags.allowDropped)
+      : await checkByDeployed(deployed, store, head, { from, dropped: flags.allowDropped });
   const figures = await estimate(opened, head, from, modes);
-  const made = await haveTargets(target, plan, modes, flags);
+  const look = deployed === null ? null : (sinks: SinkModes) => lookByDeployed(deployed, store.pipeline, sinks);
+  const made = await haveTargets(target, plan, modes, { ...flags, look });
+  const rows = await checkRows(target, plan, modes, head.incarnation);
   return {
     pipeline: store.pipeline,
     start: { id: drawId(), from, dropped: flags.allowDropped, sinks: modes },
@@ -68,8 +77,17 @@ export async function planReplay(asOpened: OpenedStore, flags: ReplayFlags): Pro
     sinks: modes,
     estimate: figures,
     made,
-    notes: code === undefined ? notes : [...notes, "checked was the code of this file, not that of the deployment"],
+    notes: [...notes, ...rows, ...(deployed === null ? unasked(target.local, code) : [])],
   };
+}
+
+/** What was not asked of the code that is to run. */
+function unasked(isLocal: boolean, code: Code | undefined): readonly string[] {
+  if (!isLocal)
+    return [
+      "checked was the code of this file, with the rights that are used here: set TIDEMARK_SUPERVISOR_FUNCTION to have what is deployed asked",
+    ];
+  return code === undefined ? [] : ["checked was the code of this file, not that of the deployment"];
 }
 
 /** The plan of `--code` is what goes on. @throws StreamError `invalid`: it is another pipeline's */
