@@ -172,7 +172,7 @@ export async function tablesOf(endpoint: string, name: string): Promise<Result> 
 
 const plain = ([name, value]: [string, AttributeValue]) => [name, value.S ?? value.N ?? "?"] as const;
 
-async function rowsOf(endpoint: string, TableName: string, key: string): Promise<Rows> {
+export async function rowsOf(endpoint: string, TableName: string, key: string): Promise<Rows> {
   const client = dynamoAt(endpoint, "HTTP/1.1");
   const rows: Record<string, Rows[string]> = {};
   let ExclusiveStartKey: Record<string, AttributeValue> | undefined;
