@@ -75,4 +75,20 @@ export const replayMutants: readonly Mutant[] = [
     profile: { ...apart, replays: 8, records: 200 },
     seed: 1,
   },
+  {
+    name: "P4 a request that cannot be carried out leaves its code",
+    file: "lib/checkpoint/opening-steps.ts",
+    find: "    await refuseOwnCode(coordinator.store, facts, cause);\n",
+    replace: "",
+    profile: { ...replayed, releases: 3, retained: 1, retentionMillis: 20_000, start: { afterMillis: 0 } },
+    seed: 9,
+  },
+  {
+    name: "P4 of what is finished nothing is passed on",
+    file: "lib/runtime/release.ts",
+    find: '(head.status === "finished" && (request === null || request.id === record?.requestId))',
+    replace: '(head.status === "finished" && (record !== null || request === null))',
+    profile: { ...replayed, releases: 3, endMillis: 20_000 },
+    seed: 13,
+  },
 ];

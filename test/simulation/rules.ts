@@ -246,7 +246,12 @@ export const rules: readonly Rule[] = [
     "P2: is named, its checkpoint stays restorable, and with its old name it goes on exactly",
   ),
   byTest("P3", "test/unit/checkpoint-documents.test.ts", "P3 every text that is cut short is found out"),
-  byMutants("P4", "P4 a supervisor opens with its own version"),
+  byMutants(
+    "P4",
+    "P4 a supervisor opens with its own version",
+    "P4 a request that cannot be carried out leaves its code",
+    "P4 of what is finished nothing is passed on",
+  ),
   byTest("K1", "test/unit/keys.test.ts", "K1 the bytes of a key"),
   byMutants("K2", "K2 user records of another shard are taken too", "K2 every task reads every shard"),
   byMutants(

@@ -1,6 +1,7 @@
 import type { Put } from "./input.js";
 import { isReached } from "./oracle.js";
 import { type Person, type Wish, wish } from "./person.js";
+import { isPastRetention } from "./platform.js";
 import { isWrong } from "./profile.js";
 
 const lookEveryMillis = 2_000;
@@ -46,9 +47,11 @@ function whatIsMissing(person: Person): Wish | "nothing" | "patience" {
 /** P1: the stream has lost records before they were read. That is told, and no start helps. */
 export function isGivenUp(person: Person): boolean {
   const { head, desired } = person.invariants;
+  const last = head?.failures.at(-1);
+  const isLost = last !== undefined && isPastRetention(last.kind, last.message);
   // Of a pipeline that failed otherwise, a deployment that was to mend it hears it, and is taken back.
-  const causes = [head?.failures.at(-1), desired?.rejection].filter((cause) => cause !== undefined && cause !== null);
-  const isFailed = head?.status === "failed" && causes.some(({ message }) => message.includes("(P1)"));
+  const isBeyondMending = desired?.rejection?.message.includes("(P1)") === true;
+  const isFailed = head?.status === "failed" && (isLost || isBeyondMending);
   return isFailed || (person.platform.refusedStart && head !== null && head.endedAt !== null);
 }
 
