@@ -6,7 +6,7 @@ import * as iam from "aws-cdk-lib/aws-iam";
 import * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
-import { environmentVariables } from "#lib/compose.js";
+import { environmentVariables, suffixesVariable } from "#lib/compose.js";
 import { acknowledge, acknowledgeWildcards } from "./acknowledge.js";
 import { bindingNames } from "./bindings.js";
 import { bundleFunction, type FunctionRole } from "./bundle.js";
@@ -64,6 +64,8 @@ export class PipelineFunctions extends Construct {
     // P4: the supervisor stands for the version of the tasks that was deployed with it. Its own number may be another.
     const supervisor = this.#make("supervisor", {
       TIDEMARK_TASK_VERSION: taskVersion.version,
+      // W2: `tidemark replay` reads it. Not the tasks' own: their version, by which deploys are told, must not change for it.
+      [suffixesVariable]: JSON.stringify(props.context.redirectSuffixes),
     });
     [this.task, this.supervisor] = [task.made, supervisor.made];
     this.bundleBytes = { task: task.bytes, supervisor: supervisor.bytes };

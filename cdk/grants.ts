@@ -2,6 +2,8 @@ import { ArnFormat, Stack } from "aws-cdk-lib";
 import * as iam from "aws-cdk-lib/aws-iam";
 import type * as kms from "aws-cdk-lib/aws-kms";
 import type { Construct } from "constructs";
+import { redirectedPlaces } from "#lib/connectors/s3-files.js";
+import { redirectedName } from "#lib/pipeline/sink-modes.js";
 import { acknowledge, acknowledgeWildcards } from "./acknowledge.js";
 import type { TidemarkBindings } from "./bindings.js";
 import type { FunctionRole } from "./bundle.js";
@@ -16,6 +18,8 @@ export interface GrantContext {
   readonly bindings: TidemarkBindings;
   readonly environment: TidemarkEnvironment;
   readonly names: FunctionNames;
+  /** W2: targets of redirects with these suffixes are granted as those that they stand beside. */
+  readonly redirectSuffixes: readonly string[];
 }
 
 const wildcardReason =
@@ -71,22 +75,34 @@ function ofSources({ facts, bindings }: GrantContext): readonly iam.PolicyStatem
   return [allow("Sources", sourceActions, [...new Set(streams.map(({ streamArn }) => streamArn))])];
 }
 
-function ofSink(sink: PlanPart, { bindings }: GrantContext): readonly iam.PolicyStatement[] {
+function ofSink(sink: PlanPart, { bindings, redirectSuffixes }: GrantContext): readonly iam.PolicyStatement[] {
   const need = sinkNeed(sink);
   if (need === null) return [];
   const { bound, logical, grant } = need;
   const sid = `Sink${sink.name.replaceAll(/[^A-Za-z0-9]/g, "")}`;
+  // An ARN ends with the name.
+  const withRedirected = (kind: "stream" | "table", arn: string): readonly string[] => [
+    arn,
+    ...redirectSuffixes.map((suffix) => redirectedName(kind, arn, suffix)),
+  ];
   switch (bound) {
     case "streams":
-      return optional(bindings.streams?.[logical], ({ streamArn }) => [allow(sid, grant.actions, [streamArn])]);
+      return optional(bindings.streams?.[logical], ({ streamArn }) => [
+        allow(sid, grant.actions, withRedirected("stream", streamArn)),
+      ]);
     case "tables":
-      return optional(bindings.tables?.[logical], ({ tableArn }) => [allow(sid, grant.actions, [tableArn])]);
+      return optional(bindings.tables?.[logical], ({ tableArn }) => [
+        allow(sid, grant.actions, withRedirected("table", tableArn)),
+      ]);
     case "buckets":
       return optional(bindings.buckets?.[logical], (bucket) => [
         allow(sid, grant.actions, [bucket.bucketArn]),
-        ...Object.entries(grant.objectActions ?? {}).map(([member, actions]) =>
-          allow(`${sid}${member}`, actions, [bucket.arnForObjects(`${prefixIn(sink, member)}*`)]),
-        ),
+        ...Object.entries(grant.objectActions ?? {}).map(([member, actions]) => {
+          const prefixes = prefixesIn(sink, member, redirectSuffixes).map((prefix) =>
+            bucket.arnForObjects(`${prefix}*`),
+          );
+          return allow(`${sid}${member}`, actions, prefixes);
+        }),
       ]);
   }
 }
@@ -94,10 +110,16 @@ function ofSink(sink: PlanPart, { bindings }: GrantContext): readonly iam.Policy
 const optional = <T, R>(value: T | undefined, use: (value: T) => readonly R[]): readonly R[] =>
   value === undefined ? [] : use(value);
 
-const prefixIn = ({ config }: PlanPart, member: string): string => {
-  const prefix = config[member];
-  return typeof prefix === "string" ? prefix : "";
-};
+/** Of the sink's own place in its bucket, and of those of redirects. */
+function prefixesIn({ config }: PlanPart, member: string, suffixes: readonly string[]): readonly string[] {
+  const textOf = (value: unknown): string => (typeof value === "string" ? value : "");
+  const own: Readonly<Record<string, string>> = { prefix: textOf(config.prefix), staging: textOf(config.staging) };
+  const places = suffixes.map(
+    (suffix): Readonly<Record<string, string>> =>
+      redirectedPlaces({ prefix: own.prefix ?? "", staging: own.staging ?? "" }, suffix),
+  );
+  return [own, ...places].map((place) => place[member] ?? "");
+}
 
 /** Tasks are invoked by version, by the supervisor and by the session before; the supervisor by its alias, by sessions and for them. */
 function ofInvocations(scope: Construct, role: FunctionRole, { names }: GrantContext): readonly iam.PolicyStatement[] {

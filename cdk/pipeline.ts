@@ -5,6 +5,8 @@ import type * as iam from "aws-cdk-lib/aws-iam";
 import type * as lambda from "aws-cdk-lib/aws-lambda";
 import * as logs from "aws-cdk-lib/aws-logs";
 import { Construct } from "constructs";
+import { asStreamError, StreamError } from "#lib/model/errors.js";
+import { checkSuffix } from "#lib/pipeline/sink-modes.js";
 import { type AlarmOptions, PipelineAlarms } from "./alarms.js";
 import { bindingNames, checkBindings, type TidemarkBindings } from "./bindings.js";
 import { PipelineDashboard } from "./dashboard.js";
@@ -23,6 +25,11 @@ export interface TidemarkPipelineProps extends TidemarkBindings {
   readonly entry: string;
   /** Where its checkpoints are; one of its own where it is not given. */
   readonly environment?: TidemarkEnvironment;
+  /**
+   * Suffixes of redirects that the pipeline may be replayed into: with `["fixed"]` its functions may write to the table `airports-fixed`
+   * beside `airports`, and so for each sink. A change of them alone stops nothing that runs.
+   */
+  readonly redirectSuffixes?: readonly string[];
   /** Permissions by kind of sink, for kinds that are not of the library. */
   readonly grants?: Readonly<Record<string, SinkGrant>>;
   /** Variables of the functions, which the pipeline's file may read. Those that begin with `TIDEMARK_` are the construct's. */
@@ -89,7 +96,7 @@ export class TidemarkPipeline extends Construct {
     const functions = new PipelineFunctions(this, "Functions", {
       entry,
       external: props.external ?? [],
-      context: { facts, bindings, environment: this.environment, names },
+      context: { facts, bindings, environment: this.environment, names, redirectSuffixes: suffixesOf(this, props) },
       variables,
       logRetention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
       removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
@@ -121,6 +128,18 @@ export class TidemarkPipeline extends Construct {
     return props.alarms === "none"
       ? null
       : new PipelineAlarms(this, "Alarms", { ...watched, options: props.alarms ?? {} });
+  }
+}
+
+/** @throws StreamError `invalid`: one is none, or is there twice */
+function suffixesOf(scope: Construct, { redirectSuffixes = [] }: TidemarkPipelineProps): readonly string[] {
+  const where = `${scope.node.path}: redirectSuffixes`;
+  const twice = redirectSuffixes.find((suffix, index) => redirectSuffixes.indexOf(suffix) !== index);
+  if (twice !== undefined) throw new StreamError("invalid", `${where} has "${twice}" twice`);
+  try {
+    return redirectSuffixes.map(checkSuffix);
+  } catch (error) {
+    throw new StreamError("invalid", `${where}: ${asStreamError(error).message}`, { cause: error });
   }
 }
 

@@ -36,6 +36,9 @@ export interface Environment {
   readonly bindings: BindingNames;
 }
 
+/** W2: of the supervisor, from the construct: suffixes of redirects whose targets tasks may write to, as a JSON array. */
+export const suffixesVariable = "TIDEMARK_REDIRECT_SUFFIXES";
+
 /** The variables that functions get; {@link readEnvironment} is the other direction. */
 export function environmentVariables(environment: Environment): Readonly<Record<string, string>> {
   return {

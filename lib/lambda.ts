@@ -11,6 +11,7 @@ import type { Plan } from "./pipeline/plan.js";
 import type { Clock } from "./ports/clock.js";
 import type { Deployment } from "./runtime/deployment.js";
 import { type LogContext, lambdaFields, lineOf } from "./runtime/log-lines.js";
+import { answerReplay, isReplayCall } from "./runtime/replay-check.js";
 import { runSession } from "./runtime/run-session.js";
 import type { SessionLog } from "./runtime/session-parts.js";
 import { runSupervisor } from "./runtime/supervisor.js";
@@ -33,6 +34,7 @@ export type LambdaHandler = (event: unknown, context: LambdaContext) => Promise<
 export function taskHandler(pipeline: Pipeline<unknown, unknown>): LambdaHandler {
   return invoked(pipeline, async (begun, event, context) => {
     const deployment = { ...begun, functionVersion: context.functionVersion };
+    if (isReplayCall(event)) return answerReplay(deployment, event);
     if (isSupervisorCall(event)) return superviseHere(deployment, event, context);
     const execution = { requestId: context.awsRequestId, deadline: deadlineOf(deployment, context) };
     const invocation = checkInvocation(event, "this function runs a task of a pipeline");

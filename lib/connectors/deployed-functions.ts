@@ -1,5 +1,5 @@
 import { GetFunctionConfigurationCommand, InvokeCommand, type LambdaClient } from "@aws-sdk/client-lambda";
-import type { StreamError } from "../model/errors.js";
+import { StreamError } from "../model/errors.js";
 import { awsError } from "./aws-errors.js";
 
 /** A function of Lambda as it is deployed. */
@@ -33,6 +33,16 @@ export async function describeFunction(client: LambdaClient, name: string): Prom
   }
 }
 
+/** The functions know each other's names. @throws StreamError `invalid`: it is another function */
+export function taskFunctionOf({ name, variables }: DeployedFunction): string {
+  const task = variables.TIDEMARK_TASK_FUNCTION;
+  if (task !== undefined) return task;
+  throw new StreamError(
+    "invalid",
+    `Lambda function "${name}" is no supervisor of tidemark: it has no TIDEMARK_TASK_FUNCTION; set TIDEMARK_SUPERVISOR_FUNCTION to the stack's output`,
+  );
+}
+
 /** @throws StreamError `invalid`: it may not be invoked by who asks. Nothing is invoked. */
 export async function checkInvocable(client: LambdaClient, name: string): Promise<void> {
   try {
@@ -40,6 +50,35 @@ export async function checkInvocable(client: LambdaClient, name: string): Promis
   } catch (error) {
     throw failed(error, name, "lambda:InvokeFunction on it", "invocation on trial");
   }
+}
+
+/** A cold start in a VPC, and calls of the function's own that are tried again. */
+const answerMillisMax = 60_000;
+
+/**
+ * Invokes a version of a function, and waits for what it answers.
+ *
+ * @throws StreamError `invalid`: it is not there, or may not be invoked; `transient`: it failed, with what it said
+ */
+export async function askFunction(
+  client: LambdaClient,
+  { name, version }: { readonly name: string; readonly version: string },
+  event: object,
+): Promise<unknown> {
+  const command = new InvokeCommand({
+    FunctionName: name,
+    Qualifier: version,
+    Payload: Buffer.from(JSON.stringify(event)),
+  });
+  const where = `${name}:${version}`;
+  const sent = client.send(command, { requestTimeout: answerMillisMax });
+  const { FunctionError, Payload } = await sent.catch((error: unknown) => {
+    throw failed(error, where, "lambda:InvokeFunction on it", "a question");
+  });
+  const answer: unknown = JSON.parse(Buffer.from(Payload ?? []).toString() || "null");
+  if (FunctionError === undefined) return answer;
+  const { errorMessage = FunctionError } = answer as { readonly errorMessage?: string };
+  throw new StreamError("transient", `Lambda function "${where}" could not answer: ${errorMessage}`);
 }
 
 function failed(error: unknown, name: string, actions: string, doing: string): StreamError {

@@ -80,13 +80,20 @@ export function s3Files<T>(options: S3FilesOptions<T>): Sink<T> {
 }
 
 /** W2: of a redirect, files and manifests lie where readers of the others do not look. */
-function placeIn(layout: FilesPlace, suffix: string | null): FilesPlace {
-  if (suffix === null) return layout;
-  const prefix = redirectedPrefix(layout.prefix, suffix);
-  const isDefault = layout.staging === `${layout.prefix}${stagingDefault}`;
-  const staging = isDefault ? `${prefix}${stagingDefault}` : redirectedPrefix(layout.staging, suffix);
-  return { ...layout, prefix, staging };
+export function redirectedPlaces(
+  { prefix, staging }: Pick<FilesPlace, "prefix" | "staging">,
+  suffix: string,
+): { readonly prefix: string; readonly staging: string } {
+  const redirected = redirectedPrefix(prefix, suffix);
+  const isDefault = staging === `${prefix}${stagingDefault}`;
+  return {
+    prefix: redirected,
+    staging: isDefault ? `${redirected}${stagingDefault}` : redirectedPrefix(staging, suffix),
+  };
 }
+
+const placeIn = (layout: FilesPlace, suffix: string | null): FilesPlace =>
+  suffix === null ? layout : { ...layout, ...redirectedPlaces(layout, suffix) };
 
 const known = ["bucket", "prefix", "format", "partitionBy", "rollBytes", "partitionsMax", "staging"];
 

@@ -133,6 +133,14 @@ describe("sizes", { timeout }, () => {
     );
   });
 
+  it.each([
+    [["-v2"], '"-v2" is no suffix for a redirect'],
+    [["v2", "a/b"], '"a/b" is no suffix for a redirect'],
+    [["v2", "v3", "v2"], 'redirectSuffixes has "v2" twice'],
+  ])("W2 suffixes of redirects %j are refused", (redirectSuffixes, message) => {
+    expect(complete({ redirectSuffixes })).toThrow(invalid(message));
+  });
+
   it("a bundle larger than a function may be is refused", () => {
     const options = { entry: exampleFile, role: "task", name: "too-large", external: [] } as const;
     expect(() => bundleFunction({ ...options, bytesMax: 10_000 })).toThrow(invalid("a function at most 10000"));

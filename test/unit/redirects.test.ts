@@ -106,4 +106,17 @@ describe("W2 a redirected target", () => {
     expect(await server.query("select id from orders")).toEqual([{ id: 1 }]);
     expect(await server.query("select id from orders_v2")).toEqual([{ id: 2 }]);
   });
+
+  it("W2 of postgres, where the table beside is absent, is made by the statement that the message has", async () => {
+    await server.query("create schema sales");
+    await server.query(`create table sales."Items" (id integer primary key, cents integer not null default 0)`);
+    const sink = postgres({ database: "shop", table: "sales.Items", mode: "upsert", key: ["id"] });
+    const writer = sink.open(redirected("v2", { bind: () => server.url }));
+    const absent = await writer.check().catch(String);
+    const statement = /such as: (create table .*)$/.exec(String(absent))?.[1];
+    expect(statement).toBe('create table "sales"."Items_v2" (like "sales"."Items" including all)');
+    await server.query(statement ?? "");
+    await expect(writer.check()).resolves.toBeUndefined();
+    await writer.close();
+  });
 });

@@ -1,19 +1,18 @@
+import { awsWorld } from "../../compose.js";
 import { dynamoTables } from "../../connectors/dynamo-tables.js";
 import { fileLog } from "../../connectors/file-log.js";
 import { kinesisLog } from "../../connectors/kinesis-log.js";
-import { kinesisStreams } from "../../connectors/kinesis-streams.js";
 import { logs } from "../../connectors/logs.js";
 import { nodeFiles } from "../../connectors/node-files.js";
 import { provisioner, registersKey } from "../../connectors/provision.js";
 import { s3Blobs } from "../../connectors/s3-blobs.js";
-import { s3Objects } from "../../connectors/s3-objects.js";
 import { StreamError } from "../../model/errors.js";
 import type { Plan } from "../../pipeline/plan.js";
 import type { SinkResources } from "../../pipeline/sink.js";
 import { modeOf, resourcesIn, type SinkModes } from "../../pipeline/sink-modes.js";
 import { isFile } from "../../pipeline/source.js";
-import { systemClock } from "../../ports/clock.js";
 import type { AttributeType } from "../../ports/tables.js";
+import { checkTargets, lookResources } from "../../runtime/replay-check.js";
 import type { Target } from "../environment.js";
 
 /** Shards of a stream that `dev` makes, and one for each task that may read it. */
@@ -63,7 +62,7 @@ export async function checkPresent(target: Target, plan: Plan, modes: SinkModes 
       `${absent.join(", and ")} in ${target.endpoint ?? "this account and region"}; ${advice}`,
     );
   }
-  await checkSinks(target, plan, modes);
+  await checkTargets(plan, modes, resourcesOf(target));
 }
 
 async function absentStreams(target: Target, plan: Plan): Promise<readonly string[]> {
@@ -107,16 +106,8 @@ async function absentBucket(target: Target): Promise<readonly string[]> {
   }
 }
 
-/** Enough to look at a sink's target: nothing is staged. */
-export const resourcesOf = (target: Target): SinkResources => ({
-  tables: dynamoTables(target.clients.dynamo),
-  streams: kinesisStreams(target.clients.kinesis),
-  files: nodeFiles(),
-  objects: s3Objects(target.clients.s3),
-  clock: systemClock,
-  bind: (kind, logical) => target.bindings[kind](logical),
-  stage: { task: "look-", session: "look-" },
-});
+export const resourcesOf = (target: Target): SinkResources =>
+  lookResources(awsWorld(target.environment, target.clients), target.bindings);
 
 async function absentTables(target: Target, plan: Plan, modes: SinkModes): Promise<readonly string[]> {
   const tables = dynamoTables(target.clients.dynamo);
@@ -126,23 +117,6 @@ async function absentTables(target: Target, plan: Plan, modes: SinkModes): Promi
       absent.push(`sink "${sink}": there is no table "${name}"`);
   }
   return absent;
-}
-
-/** W2: of a dry run nothing is asked. */
-async function checkSinks(target: Target, plan: Plan, modes: SinkModes): Promise<void> {
-  for (const [name, sink] of plan.sinks) {
-    const mode = modeOf(modes, name);
-    if (mode.kind === "dry-run") continue;
-    const writer = sink.open(resourcesIn(mode, resourcesOf(target)));
-    try {
-      await writer.check();
-    } catch (error) {
-      if (!(error instanceof StreamError)) throw error;
-      throw new StreamError(error.kind, `sink "${name}": ${error.message}`, { cause: error });
-    } finally {
-      await writer.close();
-    }
-  }
 }
 
 /** What a sink writes to that a service makes. */

@@ -1,9 +1,10 @@
 import { createInterface } from "node:readline/promises";
 import { Command, InvalidArgumentError } from "commander";
 import { StreamError } from "../../model/errors.js";
-import { type OpenedStore, withStore } from "../checkpoints.js";
+import { headOf, type OpenedStore, withStore } from "../checkpoints.js";
 import { runDevHere } from "../dev/command.js";
 import { usageExitCode } from "../exit-codes.js";
+import { findNamed } from "../start-from.js";
 import { askingOptions } from "../status-waiting.js";
 import { choicesText, modeText } from "./asked-modes.js";
 import { estimateLines } from "./estimate.js";
@@ -25,7 +26,7 @@ export function replayCommand(): Command {
     .option("--until-drained", "on this machine: run it here, and stop when all input is processed", false)
     .option("--deployment <number>", "go on with the code of a deployment that was before", deploymentNumber)
     .option("--allow-dropped <operator>", "leave out the state of an operator; may be repeated", gather, [])
-    .option("--create", "make the tables of a redirect that are missing", false)
+    .option("--create", "make tables and streams of a redirect that are missing", false)
     .option("--yes", "do not ask", false);
   return askingOptions(command)
     .addHelpText("after", notes)
@@ -49,14 +50,18 @@ Examples:
   tidemark replay flights.ts --from-checkpoint 42 --sinks overwrite --sinks alerts=dry-run --yes
   tidemark replay flights.ts --from-checkpoint 42 --sinks overwrite --code fixed.ts --until-drained --yes
 
-Members with --json: pipeline, checkpoint, sinks (mode of each), records, keptMillis, durationMillis, dollars, made (targets),
+Members with --json: pipeline, checkpoint, sinks (mode of each), records, keptMillis, durationMillis, requests, dollars (of these and of
+functions, on AWS), unpriced (calls whose price is not known by their number), isLocal, made (targets),
 notes, generation (null: not opened yet, or --dry-run), changed. Where it runs here (--code, --until-drained), lines of "dev" follow.`;
 
 async function run(command: Command, file: string, flags: ReplayFlags): Promise<void> {
   // What is asked has no default: whoever says nothing is told what there is.
   const isExplained = flags.sinks.length === 0;
   const done = await withStore(file, flags, async (opened) => {
-    if (isExplained) return choicesText(opened.plan, flags.fromCheckpoint);
+    if (isExplained) {
+      await findNamed(opened, await headOf(opened), flags.fromCheckpoint);
+      return choicesText(opened.plan, flags.fromCheckpoint);
+    }
     return planAndAsk(opened, flags);
   });
   if (typeof done === "string") return command.error(done, { exitCode: usageExitCode });

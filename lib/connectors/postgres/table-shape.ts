@@ -34,6 +34,8 @@ export interface TableUse {
   readonly where: string;
   /** As SQL. */
   readonly table: string;
+  /** W2: of a redirect the table that it stands beside, as SQL; else null. */
+  readonly beside: string | null;
   /** null: rows are appended. */
   readonly key: readonly string[] | null;
   /** What rows have, where the sink says it. */
@@ -79,14 +81,14 @@ export async function readShape(query: Query, use: TableUse): Promise<TableShape
   return { columns, required: [...columns.values()].filter(isRequired) };
 }
 
-async function checkTable(query: Query, { where, table, key }: TableUse): Promise<void> {
+async function checkTable(query: Query, { where, table, beside, key }: TableUse): Promise<void> {
   const [found] = (await query(tableSql, [table])).rows;
   const refuse = (why: string): never => {
     throw new StreamError("invalid", `${where}: ${why}`);
   };
   if (found === undefined)
     return refuse(
-      "there is no such table in the database, or in the user's search_path; create it, or name its schema",
+      `there is no such table in the database, or in the user's search_path; create it, ${beside === null ? "or name its schema" : `such as: create table ${table} (like ${beside} including all)`}`,
     );
   if (found.isTable !== true) return refuse("it is no table");
   const wanted = key === null ? ["Insert"] : ["Insert", "Update", "Select"];

@@ -28,8 +28,8 @@ export interface Deployment {
   bootstrap(): Promise<void>;
   /** Deploys this text as the pipeline's file. Answers with what was deployed. */
   deploy(pipeline: string): Promise<Outputs>;
-  /** Makes this text the pipeline's file, which commands read, and deploys nothing. */
-  write(pipeline: string): void;
+  /** Makes this text the pipeline's file, which commands read, or another one of the project, and deploys nothing. */
+  write(pipeline: string, file?: string): void;
   destroy(): Promise<void>;
   /** The project's own command, such as "status". */
   tidemark(command: string, ...args: readonly string[]): Promise<Ended>;
@@ -79,7 +79,7 @@ export function newDeployment(cloud: Cloud): Deployment {
       };
       return outputs;
     },
-    write: (pipeline) => project.write("pipeline.ts", pipeline),
+    write: (pipeline, file = "pipeline.ts") => project.write(file, pipeline),
     destroy: () => cdk("destroy", stack, ...app, "--force"),
     tidemark: (command, ...args) =>
       run([command, "pipeline.ts", "--aws", ...args], { cwd: project.folder, env: variables }),

@@ -1,4 +1,6 @@
 // Functions run as processes of this machine: which of them work, and killing one.
+import { GetFunctionEventInvokeConfigCommand, type LambdaClient } from "@aws-sdk/client-lambda";
+import { expect } from "vitest";
 import { mustRun } from "../localstack/commands.js";
 
 export interface FunctionProcess {
@@ -14,5 +16,18 @@ export async function working(functionName: string): Promise<readonly FunctionPr
     const version = / AWS_LAMBDA_FUNCTION_VERSION=(\S+)/.exec(line)?.[1];
     const isIt = line.includes(` AWS_LAMBDA_FUNCTION_NAME=${functionName} `) && version !== undefined;
     return isIt && !/^[TZ]/.test(state) ? [{ pid: Number(pid), version }] : [];
+  });
+}
+
+/** A session that fails is told to the supervisor, of whichever version it is. */
+export async function expectFailureDestination(
+  lambda: LambdaClient,
+  FunctionName: string,
+  Qualifier: string,
+): Promise<void> {
+  expect(await lambda.send(new GetFunctionEventInvokeConfigCommand({ FunctionName, Qualifier }))).toMatchObject({
+    MaximumRetryAttempts: 0,
+    MaximumEventAgeInSeconds: 60,
+    DestinationConfig: { OnFailure: { Destination: expect.stringMatching(/-supervisor:live$/) } },
   });
 }

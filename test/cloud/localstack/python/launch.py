@@ -27,6 +27,7 @@ if __name__ == "__main__":
         process_executor.install()
         repairs.run_events_side_by_side()
         repairs.heed_event_settings_of_aliases()
+        repairs.describe_by_alias()
     if "cloudformation" in os.environ["SERVICES"].split(","):
         repairs.replace_only_what_has_changed()
         repairs.update_aliases()

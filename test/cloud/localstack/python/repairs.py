@@ -83,6 +83,21 @@ def heed_event_settings_of_aliases() -> None:
     Poller.handle_message = with_invoked_qualifier
 
 
+def describe_by_alias() -> None:
+    """Where the settings of a function are asked for by an alias, it is not found. On AWS those of the version that the alias names are told."""
+    from localstack.services.lambda_ import provider
+    from localstack.services.lambda_.invocation.models import lambda_stores
+
+    by_version = provider.get_function_version
+
+    def by_either(function_name: str, qualifier: str | None, account_id: str, region: str):
+        function = lambda_stores[account_id][region].functions.get(function_name)
+        alias = function and function.aliases.get(qualifier)
+        return by_version(function_name, alias.function_version if alias else qualifier, account_id, region)
+
+    provider.get_function_version = by_either
+
+
 def replace_only_what_has_changed() -> None:
     """A resource whose properties refer to one that changes is taken for one that is to be replaced: made anew, and the old one removed.
 
