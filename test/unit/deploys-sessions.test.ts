@@ -198,6 +198,25 @@ describe("P4 a release", () => {
   });
 });
 
+describe("P4 what is finished", () => {
+  it("P4 P2 takes whatever is deployed: it goes on from nowhere, until somebody replays", async () => {
+    const world = await running();
+    await wishStopped(world.store);
+    await world.until(({ status }) => status === "stopped", 120_000);
+    const before = await stored.readHead(world.store);
+    const finished = { ...(before?.value as Head), status: "finished" } as const;
+    await stored.swapHead(world.store, before?.version ?? null, finished);
+    const fresh = world.release(counting({ operator: "renamed" }));
+    await world.until(() => false, 120_000);
+    expect((await stored.readDesired(world.store))?.value).toMatchObject({
+      code: { functionVersion: fresh, deployment: 2 },
+      rejected: [],
+      rejection: null,
+    });
+    expect(await world.head()).toMatchObject({ status: "finished", generation: 1, failures: [] });
+  });
+});
+
 describe("P4 a request that brings code of its own", () => {
   it("P4 R2 is taken back with it where it cannot be: what runs goes on, and that code is not deployed", async () => {
     const world = await running();
