@@ -1,3 +1,6 @@
+import { readList } from "../checkpoint/inventory.js";
+import { type CheckpointStore, readManifest } from "../checkpoint/store.js";
+import type { Committable } from "../model/checkpoints.js";
 import type { GenerationRecord, Head } from "../model/head.js";
 import type { SnapshotRef } from "../model/snapshots.js";
 import { modeOf } from "../pipeline/sink-modes.js";
@@ -41,13 +44,27 @@ function expectKeys(tables: readonly StateTable[], snapshots: Start["snapshots"]
 }
 
 /**
- * C4: what earlier generations have staged goes, unless the checkpoint lists it, for whichever task; or a lineage that a restore has
- * left may, for that may be gone back to. A hand-over leaves nothing behind that is not listed (N1).
+ * C4: what earlier generations have staged goes, unless the checkpoint lists it, for whichever task, or a savepoint does; or a lineage
+ * that a restore has left may, for that may be gone back to. A hand-over leaves nothing behind that is not listed (N1).
  */
-export async function sweepStaged({ writers, record }: SessionParts, { left }: Head, start: Start): Promise<void> {
-  if (left.length > 0 || start.fromHandover) return;
-  for (const [name, opened] of writers) {
-    if (opened.delivery === "two-phase" && modeOf(record.sinks, name).kind !== "dry-run")
-      await opened.writer.sweep(stagedOf(start.listed, name));
+export async function sweepStaged({ store, writers, record }: SessionParts, head: Head, start: Start): Promise<void> {
+  if (head.left.length > 0 || start.fromHandover) return;
+  const staging = [...writers].flatMap(([name, { delivery, writer }]) =>
+    delivery === "two-phase" && modeOf(record.sinks, name).kind !== "dry-run" ? [{ name, writer }] : [],
+  );
+  if (staging.length === 0) return;
+  const kept = await listedBySavepoints(store, head).catch(() => null);
+  // One was deleted meanwhile, or cannot be read now: the next generation sweeps.
+  if (kept === null) return;
+  for (const { name, writer } of staging) await writer.sweep(stagedOf([...start.listed, ...kept], name));
+}
+
+/** Below the floor: it may be of a lineage that was left long ago, whose tip is forgotten. Others are listed, or were committed since. */
+async function listedBySavepoints(store: CheckpointStore, head: Head): Promise<readonly Committable[]> {
+  const found: Committable[] = [];
+  for (const ref of head.savepoints.filter(({ checkpointId }) => checkpointId < head.floor)) {
+    const { tasks } = await readManifest(store, head.incarnation, ref);
+    for (const ack of tasks) found.push(...(await readList(store, ack)));
   }
+  return found;
 }

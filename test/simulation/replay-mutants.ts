@@ -91,4 +91,12 @@ export const replayMutants: readonly Mutant[] = [
     profile: { ...replayed, releases: 3, endMillis: 20_000 },
     seed: 13,
   },
+  {
+    name: "C4 what a savepoint of a lineage that was left has staged is swept",
+    file: "lib/runtime/restore-state.ts",
+    find: "stagedOf([...start.listed, ...kept], name)",
+    replace: "stagedOf(kept === null ? [] : start.listed, name)",
+    profile: { ...replayed, replays: 0, wishes: 4, savepoints: 8, retained: 1 },
+    seed: 127,
+  },
 ];

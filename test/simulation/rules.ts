@@ -230,6 +230,7 @@ export const rules: readonly Rule[] = [
     "C4 a session sweeps what it has to commit",
     "C4 a zombie sweeps what a newer generation staged",
     "C4 a task sweeps what another one took over",
+    "C4 what a savepoint of a lineage that was left has staged is swept",
   ),
   byTest(
     "C4, nothing is swept that a lineage lists to which a restore may go back",
