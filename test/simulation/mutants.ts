@@ -620,8 +620,8 @@ export const mutants: readonly Mutant[] = [
   {
     name: "C4 a session sweeps what it has to commit",
     file: "lib/runtime/restore-state.ts",
-    find: "if (left.length > 0 || start.fromHandover) return;",
-    replace: "if (left.length > 0) return;",
+    find: "if (head.left.length > 0 || start.fromHandover) return;",
+    replace: "if (head.left.length > 0) return;",
     profile: { variant: { ...all, bad: "fail" }, sessionMillis: [14_000, 25_000] },
     seed: 3,
   },
