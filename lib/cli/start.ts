@@ -5,7 +5,6 @@ import { StreamError } from "../model/errors.js";
 import type { Head } from "../model/head.js";
 import { contextOf } from "./check.js";
 import { headOf, type OpenedStore, onStore } from "./checkpoints.js";
-import { checkByDeployed, deployedCode, type RestoreAsked } from "./replay/deployed-check.js";
 import { checkPossible } from "./replay/possible.js";
 import { modesOfStart } from "./start-again.js";
 import { findNamed } from "./start-from.js";
@@ -68,7 +67,7 @@ async function run(opened: OpenedStore, flags: Flags): Promise<Started> {
   const wanted = (await readDesired(store))?.value.state;
   if (from === null && head.status === "running" && wanted === "running" && flags.allowDropped.length === 0)
     return found(false, head, ["it runs already"]);
-  const notes = origin === null ? [] : await notesOn(opened, head, { from: origin, dropped: flags.allowDropped });
+  const notes = origin === null ? [] : await checkPossible(contextOf(opened), head, origin, flags.allowDropped);
   const sinks = await modesOfStart(opened, head, from);
   if (flags.dryRun) return found(false, head, [...notes, nothingChanged]);
   const id = drawId();
@@ -76,14 +75,6 @@ async function run(opened: OpenedStore, flags: Flags): Promise<Started> {
     throw new StreamError("invalid", `no code of pipeline "${store.pipeline}" was ever deployed or run; do that first`);
   await callSupervisor(opened);
   return found(true, await awaitStart(opened, id, { what: "the start", timeout: flags.timeout }), notes);
-}
-
-/** Where what is deployed can be asked, it is: with its own plan, which this file need not be. */
-async function notesOn(opened: OpenedStore, head: Head, asked: RestoreAsked): Promise<readonly string[]> {
-  const deployed = await deployedCode(opened, undefined);
-  return deployed === null
-    ? checkPossible(contextOf(opened), head, asked.from, asked.dropped)
-    : checkByDeployed(deployed, opened.store, head, asked);
 }
 
 /** Until a generation is open that carries the request out. */

@@ -47,19 +47,12 @@ export async function deployedCode(opened: OpenedStore, code: Code | undefined):
   };
 }
 
-/** Where somebody wants to go on from. */
-export interface RestoreAsked {
-  readonly from: CheckpointRef;
-  /** P2: operators whose state stays out. */
-  readonly dropped: readonly string[];
-}
-
 /** G3, P1, P2, C2, as `checkPossible` has them, of the code that is to run. Answers with notes. */
 export function checkByDeployed(
   deployed: DeployedCode,
   store: CheckpointStore,
   head: Head,
-  { from: origin, dropped }: RestoreAsked,
+  { from: origin, dropped }: { readonly from: CheckpointRef; readonly dropped: readonly string[] },
 ): Promise<readonly string[]> {
   const check = (from: CheckpointRef) => deployed.ask({ about: "restore", from, dropped });
   return checkPossibleBy(check, store, head, origin);
