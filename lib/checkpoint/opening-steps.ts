@@ -50,6 +50,8 @@ async function cannotOpen(
   const cause = asStreamError(error);
   if (facts.head === null || (cause.kind !== "invalid" && cause.kind !== "corrupt")) throw cause;
   if (reason === "start" || reason === "replay") {
+    // By facts that are old nobody is refused: what they name may be collected by now, or be complete. The next look has newer ones.
+    if (await isPast(coordinator.store, facts.head.version)) return null;
     coordinator.memory.refused = { requestId: facts.desired?.request?.id ?? "", error: cause };
     await refuseOwnCode(coordinator.store, facts, cause);
     return null;
@@ -69,14 +71,13 @@ async function cannotOpen(
   return null;
 }
 
-/**
- * P4: else code that nobody has deployed would go on from where what runs is, with what was said of its sinks. Not by facts that are
- * old: a checkpoint that is asked for may be complete by now.
- */
+const isPast = async (store: CheckpointStore, version: number): Promise<boolean> =>
+  (await repeat(store.clock, () => readHead(store)))?.version !== version;
+
+/** P4: else code that nobody has deployed would go on from where what runs is, with what was said of its sinks. */
 async function refuseOwnCode(store: CheckpointStore, facts: Facts, { message }: StreamError): Promise<void> {
   const { head, record, desired, now } = facts;
   if (head === null || record === null || desired?.request?.ownCode !== true) return;
-  if ((await repeat(store.clock, () => readHead(store)))?.version !== head.version) return;
   const { functionVersion, fingerprint } = record;
   const state = head.value.status === "stopped" ? "stopped" : "running";
   const why = `version ${desired.code.functionVersion} was asked for, and cannot go on from there: ${message}`;

@@ -79,13 +79,15 @@ export async function rejectDeployment(
   failure: Failure,
 ): Promise<void> {
   await changeDesired(store, (before) => {
-    if (before === null || before.rejected.includes(rejected.deployment)) return before;
+    if (before === null) return before;
     // Another one has come, or a person has started something else.
     const isCurrent = before.code.functionVersion === rejected.functionVersion || isNewer(rejected, before);
     if (!isCurrent) return before;
     const { functionVersion, fingerprint } = back;
     const deployment = Math.max(rejected.deployment, before.code.deployment);
-    const all = [...before.rejected, rejected.deployment].slice(-rejectedMax);
+    // It may be desired again, where a later deployment was taken back to what ran then.
+    const isListed = before.rejected.includes(rejected.deployment);
+    const all = isListed ? before.rejected : [...before.rejected, rejected.deployment].slice(-rejectedMax);
     const code = { deployment, functionVersion, fingerprint };
     return { ...before, code, deployedAt: null, rejected: all, rejection: { ...failure, kind: rejectedKind } };
   });

@@ -76,12 +76,13 @@ export const replayMutants: readonly Mutant[] = [
     seed: 1,
   },
   {
-    name: "P4 a request that cannot be carried out leaves its code",
-    file: "lib/checkpoint/opening-steps.ts",
-    find: "    await refuseOwnCode(coordinator.store, facts, cause);\n",
-    replace: "",
+    name: "P4 a deployment is taken back once and never again",
+    file: "lib/checkpoint/wishes.ts",
+    find: "    if (before === null) return before;\n    // Another one",
+    replace:
+      "    if (before === null || before.rejected.includes(rejected.deployment)) return before;\n    // Another one",
     profile: { ...replayed, releases: 3, retained: 1, retentionMillis: 20_000, start: { afterMillis: 0 } },
-    seed: 9,
+    seed: 34,
   },
   {
     name: "P4 of what is finished nothing is passed on",

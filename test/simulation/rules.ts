@@ -250,8 +250,13 @@ export const rules: readonly Rule[] = [
   byMutants(
     "P4",
     "P4 a supervisor opens with its own version",
-    "P4 a request that cannot be carried out leaves its code",
+    "P4 a deployment is taken back once and never again",
     "P4 of what is finished nothing is passed on",
+  ),
+  byTest(
+    "P4, a request that brings code",
+    "test/unit/deploys-sessions.test.ts",
+    "P4 R2 is taken back with it where it cannot be: what runs goes on, and that code is not deployed",
   ),
   byTest("K1", "test/unit/keys.test.ts", "K1 the bytes of a key"),
   byMutants("K2", "K2 user records of another shard are taken too", "K2 every task reads every shard"),
