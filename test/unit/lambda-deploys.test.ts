@@ -1,16 +1,16 @@
 // P4 through the handlers: which version a supervisor stands for, how a deployment starts, and whom a call is passed on to.
 import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
 import { dynamoTable, json, kinesisSource, pipeline } from "tidemark";
 import { supervisorHandler, taskHandler } from "tidemark/lambda";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { type CheckpointStore, readDesired, readGenerationRecord, readHead } from "../../lib/checkpoint/store.js";
 import { rejectDeployment } from "../../lib/checkpoint/wishes.js";
-import { awsWorld, environmentVariables } from "../../lib/compose.js";
+import { awsWorld } from "../../lib/compose.js";
 import { awsClients } from "../../lib/connectors/clients.js";
 import { provisioner, registersKey } from "../../lib/connectors/provision.js";
 import { startCloud } from "../../lib/local/cloud/server.js";
 import { failure } from "./checkpoint-samples.js";
+import { stubFunctionEnvironment } from "./function-environment.js";
 
 const environment = {
   table: "registers",
@@ -67,15 +67,7 @@ afterAll(async () => {
 });
 beforeEach(() => {
   sent.length = 0;
-  const aws = {
-    AWS_ENDPOINT_URL: cloud.endpoint,
-    AWS_ENDPOINT_URL_LAMBDA: `http://127.0.0.1:${(lambda.address() as AddressInfo).port}`,
-    AWS_REGION: "us-east-1",
-    AWS_ACCESS_KEY_ID: "test",
-    AWS_SECRET_ACCESS_KEY: "test",
-  };
-  for (const [name, value] of Object.entries({ ...aws, ...environmentVariables(environment) })) vi.stubEnv(name, value);
-  vi.spyOn(process.stdout, "write").mockImplementation(() => true);
+  stubFunctionEnvironment(cloud.endpoint, lambda, environment);
 });
 afterEach(() => {
   vi.unstubAllEnvs();

@@ -1,15 +1,15 @@
 // What a replay of a deployed pipeline asks before it fences anything, of the code that is to run, through the handlers and the command.
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
-import type { AddressInfo } from "node:net";
 import { dynamoTable, fileSink, json, kinesisSource, kinesisStream, type Pipeline, pipeline, value } from "tidemark";
 import { type LambdaHandler, supervisorHandler, taskHandler } from "tidemark/lambda";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { readDesired, readHead, swapDesired } from "../../lib/checkpoint/store.js";
 import { planReplay, type ReplayFlags } from "../../lib/cli/replay/replay.js";
-import { awsWorld, bindingsOf, environmentVariables } from "../../lib/compose.js";
+import { awsWorld, bindingsOf } from "../../lib/compose.js";
 import { awsClients } from "../../lib/connectors/clients.js";
 import { provisioner, registersKey } from "../../lib/connectors/provision.js";
 import { startCloud } from "../../lib/local/cloud/server.js";
+import { stubFunctionEnvironment } from "./function-environment.js";
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 60_000 });
 
@@ -88,17 +88,7 @@ async function serve(request: IncomingMessage, response: ServerResponse): Promis
   );
 }
 
-function stubEnvironment(): void {
-  const aws = {
-    AWS_ENDPOINT_URL: cloud.endpoint,
-    AWS_ENDPOINT_URL_LAMBDA: `http://127.0.0.1:${(lambda.address() as AddressInfo).port}`,
-    AWS_REGION: "us-east-1",
-    AWS_ACCESS_KEY_ID: "test",
-    AWS_SECRET_ACCESS_KEY: "test",
-  };
-  for (const [key, text] of Object.entries({ ...aws, ...environmentVariables(environment) })) vi.stubEnv(key, text);
-  vi.spyOn(process.stdout, "write").mockImplementation(() => true);
-}
+const stubEnvironment = (): void => stubFunctionEnvironment(cloud.endpoint, lambda, environment);
 
 beforeAll(async () => {
   cloud = await startCloud({ port: 0, data: null });
